@@ -1,0 +1,131 @@
+"""What can go wrong: one exception per thing, carrying the facts as fields. `app/http/problems.py` maps each to a problem type."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class FairdropError(Exception):
+    """Any operating error that Fairdrop answers for."""
+
+
+@dataclass(eq=False)
+class InvalidValue(FairdropError):
+    """A value breaks a rule. `field` names it as the API does; `rule` says what would be right."""
+
+    field: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.rule}"
+
+
+@dataclass(eq=False)
+class SaleNotFound(FairdropError):
+    """No sale has this id."""
+
+    sale_id: str
+
+
+@dataclass(eq=False)
+class SaleExists(FairdropError):
+    """A sale of this id exists already, with other terms."""
+
+    sale_id: str
+
+
+@dataclass(eq=False)
+class SaleNotOpen(FairdropError):
+    """The database's clock has not reached the opening."""
+
+    opens_at: datetime
+    seconds_left: float
+
+
+@dataclass(eq=False)
+class SalePaused(FairdropError):
+    """The seller has paused the sale."""
+
+    sale_id: str
+
+
+@dataclass(eq=False)
+class SaleClosed(FairdropError):
+    """The sale is over, by its closing time or by the seller."""
+
+    closes_at: datetime
+
+
+@dataclass(eq=False)
+class SaleStateRefused(FairdropError):
+    """The sale's state does not take this action of the seller's."""
+
+    action: str
+    phase: str
+
+
+@dataclass(eq=False)
+class SoldOut(FairdropError):
+    """No shard had the units and the waitlist was full, at database time `as_of`, `age_ms` before the answer."""
+
+    as_of: datetime | None
+    age_ms: float
+
+
+@dataclass(eq=False)
+class LimitExceeded(FairdropError):
+    """The customer's live orders and this one would pass the limit per customer."""
+
+    limit: int
+    live_units: int
+    units: int
+
+
+@dataclass(eq=False)
+class PaymentMethodRequired(FairdropError):
+    """A priced sale needs the gateway's token of a payment method."""
+
+    sale_id: str
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(FairdropError):
+    """The key belongs to an order with another body."""
+
+    order_id: str
+
+
+@dataclass(eq=False)
+class OrderNotFound(FairdropError):
+    """The customer has no such order."""
+
+    order_id: str
+
+
+@dataclass(eq=False)
+class TransitionRefused(FairdropError):
+    """The order's state does not take this trigger."""
+
+    status: str
+    trigger: str
+
+
+@dataclass(eq=False)
+class Overloaded(FairdropError):
+    """The lane is full, or the request's deadline passed before its batch was done: come again, with the same key."""
+
+    retry_after_seconds: int
+
+
+@dataclass(eq=False)
+class StorageUnavailable(FairdropError):
+    """The database does not answer, or lacks the schema: come again, with the same key."""
+
+    detail: str
+    retry_after_seconds: int
+
+
+@dataclass(eq=False)
+class RestockReused(FairdropError):
+    """The restock's key belongs to a restock of another size."""
+
+    restock_id: str
