@@ -24,12 +24,11 @@ CREATE TABLE Orders (
   -- The number of the order's newest row in OrderEvents.
   EventSeq       INT64 NOT NULL,
   UpdatedAt      TIMESTAMP NOT NULL OPTIONS (allow_commit_timestamp = true),
-  CONSTRAINT OrderUnitsArePositive CHECK (Units > 0),
 ) PRIMARY KEY (CustomerId, SaleId, OrderId);
 
 CREATE NULL_FILTERED INDEX OrdersByDueAt ON Orders (SaleId, ShardId, DueAt);
 
-CREATE NULL_FILTERED INDEX OrdersByWaitlistedAt ON Orders (SaleId, ShardId, WaitlistedAt, Seq);
+CREATE NULL_FILTERED INDEX OrdersByWaitlistedAt ON Orders (SaleId, ShardId, WaitlistedAt, Seq) STORING (Units);
 
 CREATE INDEX OrdersByPlacedAt ON Orders (SaleId, ShardId, PlacedAt, Seq);
 

@@ -1,0 +1,61 @@
+"""The one settings object, read once at the entrance from `FAIRDROP_*` variables. `docs/settings.md` lists every one."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What two deployments may differ in. Frozen; passed down, never looked up."""
+
+    model_config = SettingsConfigDict(env_prefix="FAIRDROP_", frozen=True, extra="ignore")
+
+    environment: Literal["development", "production"] = Field(
+        "development",
+        description="`production` refuses everything that is only for development, such as the local issuer.",
+    )
+    spanner_project: str = Field("fairdrop-local", description="Google Cloud project of the Spanner instance.")
+    spanner_instance: str = Field("fairdrop", description="Spanner instance.")
+    spanner_database: str = Field("fairdrop", description="Spanner database of the order service.")
+    rpc_deadline_seconds: float = Field(
+        5.0, gt=0, description="Longest wait for one Spanner call; then its outcome is unknown."
+    )
+    state_dir: Path = Field(Path(".fairdrop"), description="Where development keeps its key, logs and answers.")
+
+    auth_issuer: str = Field("https://issuer.fairdrop.localhost", description="`iss` that a bearer token must carry.")
+    auth_audience: str = Field("fairdrop", description="`aud` that a bearer token must carry.")
+    auth_jwks_url: str = Field(
+        "", description="Where the issuer publishes its keys (https). Empty: the local issuer's, in development only."
+    )
+    verified_token_cache_size: int = Field(
+        20_000, ge=0, description="Verified tokens each process remembers until they expire; about 1.5 kB each."
+    )
+
+    request_deadline_seconds: float = Field(
+        10.0, gt=0, description="Longest a buyer's request waits; then 503 and Retry-After."
+    )
+    lane_capacity: int = Field(
+        2_000, ge=1, description="Orders one process lets wait for one sale; past it, 503 at once."
+    )
+    batch_limit: int = Field(
+        256, ge=1, le=500, description="Most orders in one transaction (Spanner allows 80,000 mutations)."
+    )
+    sold_out_memory_ms: int = Field(
+        250, ge=0, le=250, description="Longest a process refuses from memory before it looks at the stock again."
+    )
+    max_body_bytes: int = Field(16_384, ge=1_024, description="Longest request body; past it, 413.")
+
+    @model_validator(mode="after")
+    def _production_is_complete(self) -> "Settings":
+        if self.environment == "production" and not self.auth_jwks_url.startswith("https://"):
+            raise ValueError(
+                "FAIRDROP_AUTH_JWKS_URL must be an https address in production: the local issuer is refused there"
+            )
+        return self
+
+
+def load_settings() -> Settings:
+    """The settings of this process; raises pydantic.ValidationError naming each bad variable."""
+    return Settings()  # type: ignore[call-arg]  # the pydantic plugin would know the defaults
