@@ -1,0 +1,291 @@
+"""Group commit: one process's lane for one sale. While one commit is in flight the next batch gathers; a lone order never waits.
+
+The lane owns its queue, its home shard and what it remembers of it, and one thread, in which Spanner's client may block.
+"""
+
+import logging
+import threading
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from queue import Empty, SimpleQueue
+
+from app.domain.errors import FairdropError, Overloaded, SoldOut, StorageUnavailable
+from app.domain.orders import Order, OrderRequest
+from app.domain.placement import NewOrder, Outcome, Refused, Replayed
+from app.domain.sale import Sale
+from app.domain.states import Status
+from app.services.concurrency import Concurrency, Waiter
+from app.services.watch import SaleWatch
+from app.storage.clock import DatabaseClock
+from app.storage.database import Conflict, FairdropDatabase, OutcomeUnknown, Rejected, transact
+from app.storage.placement import HomeView, Placement, place_batch
+
+_log = logging.getLogger(__name__)
+
+VIEW_MAX_AGE_SECONDS = 24 * 3600.0
+"""The guard of the lane's memory is a ledger row, and the ledger forgets after 90 days."""
+
+TRIES_IN_CONFLICT = 5
+"""After the first conflict all is read under lock, so a second one needs a third party; five of them mean a fault."""
+
+TRIES_UNAVAILABLE = 3
+"""A restarted database has forgotten our sessions, and says so once."""
+
+RETRY_PAUSE_SECONDS = 0.05
+"""Before a batch of unknown outcome is run again."""
+
+CROWD_ORDERS = 8
+CROWD_INTERVAL_SECONDS = 0.05
+"""A transaction costs the client some 3 ms however many orders it has. So while a crowd is there (the last batch had
+CROWD_ORDERS or more), transactions start at most so often, and batches fill; a lone order is never held back."""
+
+IDLE_SECONDS = 60.0
+"""A lane without orders gives its thread back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer to a request that has an order: its own, or the one that an earlier try made."""
+
+    order: Order
+    replayed: bool
+
+
+class Ticket:
+    """One request in a lane, and the place where its answer appears."""
+
+    __slots__ = ("abandoned", "answer", "deadline", "request", "waiter")
+
+    def __init__(self, request: OrderRequest, deadline: float, waiter: Waiter) -> None:
+        """Take a place; `deadline` is a monotonic time in seconds."""
+        self.request = request
+        self.deadline = deadline
+        self.waiter = waiter
+        self.abandoned = False
+        self.answer: Taken | FairdropError | None = None
+
+    def wait(self) -> Taken:
+        """The answer; raises what was refused, or Overloaded when the deadline passes first (the order may still be taken)."""
+        if not self.waiter.wait(self.deadline - time.monotonic()):
+            self.abandoned = True
+            raise Overloaded(retry_after_seconds=1)
+        if isinstance(self.answer, Taken):
+            return self.answer
+        if self.answer is None:
+            raise AssertionError("a ticket was answered with nothing")
+        raise self.answer
+
+
+class Lane:
+    """One process's queue of orders for one sale, with one transaction in flight."""
+
+    def __init__(
+        self,
+        database: FairdropDatabase,
+        clock: DatabaseClock,
+        watch: SaleWatch,
+        concurrency: Concurrency,
+        sale: Sale,
+        writer: str,
+        capacity: int,
+        batch_limit: int,
+    ) -> None:
+        """Open the lane; its thread starts with the first order."""
+        self._database = database
+        self._clock = clock
+        self._watch = watch
+        self._concurrency = concurrency
+        self._sale_id = sale.sale_id
+        self._shard_count = sale.shard_count
+        self._writer = writer
+        self._capacity = capacity
+        self._batch_limit = batch_limit
+        self._home_id = zlib.crc32(writer.encode()) % sale.shard_count
+        self._view: HomeView | None = None
+        self._view_epoch = -1
+        self._view_taken_at = 0.0
+        self._queue: SimpleQueue[Ticket] = SimpleQueue()
+        self._start_lock = threading.Lock()
+        self._running = False
+
+    def submit(self, request: OrderRequest, deadline: float) -> Ticket:
+        """Put a request into the lane; raises Overloaded when the lane is full."""
+        if self._queue.qsize() >= self._capacity:
+            raise Overloaded(retry_after_seconds=1)
+        ticket = Ticket(request, deadline, self._concurrency.waiter())
+        self._queue.put(ticket)
+        if not self._running:
+            with self._start_lock:
+                if not self._running:
+                    self._running = True
+                    threading.Thread(target=self._drain, name=f"lane {self._sale_id}", daemon=True).start()
+        return ticket
+
+    def _drain(self) -> None:
+        """The lane's thread: batch after batch, until no order has come for a while."""
+        last_started, crowded = 0.0, False
+        while True:
+            try:
+                first = self._queue.get(timeout=IDLE_SECONDS)
+            except Empty:
+                with self._start_lock:
+                    # In this order: whoever then still sees it running has put his order in before, and it is seen here.
+                    self._running = False
+                    if self._queue.empty():
+                        return
+                    self._running = True
+                continue
+            if crowded:
+                time.sleep(max(0.0, last_started + CROWD_INTERVAL_SECONDS - time.monotonic()))
+            last_started = time.monotonic()
+            batch = self._gather(first)
+            crowded = len(batch) >= CROWD_ORDERS
+            self._run(batch)
+
+    def _gather(self, first: Ticket) -> list[Ticket]:
+        """What has come by now, in the order in which it came, up to the limit; without those that nobody waits for any more."""
+        batch = [first]
+        while len(batch) < self._batch_limit:
+            try:
+                batch.append(self._queue.get_nowait())
+            except Empty:
+                break
+        return [ticket for ticket in batch if not ticket.abandoned]
+
+    def _run(self, batch: Sequence[Ticket]) -> None:
+        """Place a batch and answer each ticket. Never raises: an error of the batch is every ticket's answer."""
+        if not batch:
+            return
+        try:
+            placement, committed = self._place(batch)
+        except Rejected as error:
+            self._run_apart(batch, error)
+            return
+        except FairdropError as error:
+            self._view = None
+            self._answer_all(batch, error)
+            return
+        except Exception:
+            # A fault of ours: the lane must live on, and the buyers must not wait for their deadline.
+            _log.exception("a batch of %d orders of sale %s failed", len(batch), self._sale_id)
+            self._view = None
+            self._answer_all(batch, StorageUnavailable("the order service failed", 1))
+            return
+        self._clock.observe(committed)
+        said_no = False
+        for ticket, outcome in zip(batch, placement.decision.outcomes, strict=True):
+            ticket.answer = self._answer(ticket.request, outcome, placement, committed)
+            said_no = said_no or isinstance(ticket.answer, SoldOut)
+        self._concurrency.wake(ticket.waiter for ticket in batch)
+        if said_no:
+            self._watch.look_soon()
+
+    def _run_apart(self, batch: Sequence[Ticket], error: Rejected) -> None:
+        """One bad order never fails its neighbours: halve the batch until the bad one stands alone."""
+        if len(batch) == 1:
+            self._answer_all(batch, StorageUnavailable(f"the database refused the order: {error}", 1))
+            return
+        middle = len(batch) // 2
+        self._run(batch[:middle])
+        self._run(batch[middle:])
+
+    def _answer_all(self, batch: Sequence[Ticket], error: FairdropError) -> None:
+        for ticket in batch:
+            ticket.answer = error
+        self._concurrency.wake(ticket.waiter for ticket in batch)
+
+    def _place(self, batch: Sequence[Ticket]) -> tuple[Placement, datetime]:
+        """Run the transaction until its outcome is known."""
+        requests = [ticket.request for ticket in batch]
+        view = self._known_view()
+        self._prove_opening(view)
+        conflicts = unavailable = 0
+        while True:
+            epoch = self._database.epoch
+            try:
+                placement, committed = transact(
+                    self._database,
+                    "place",
+                    place_batch,
+                    self._sale_id,
+                    self._home_id,
+                    view,
+                    requests,
+                    self._gate,
+                    self._clock.estimate,
+                    self._writer,
+                )
+            except Conflict:
+                conflicts += 1
+                if conflicts == TRIES_IN_CONFLICT:
+                    raise StorageUnavailable("the stock changes too fast", 1) from None
+                if conflicts > 1:
+                    self._home_id = (self._home_id + 1) % self._shard_count
+            except OutcomeUnknown:
+                # The orders' own keys tell whether they were taken: the same batch again finds or makes them.
+                if time.monotonic() >= max(ticket.deadline for ticket in batch):
+                    raise
+                time.sleep(RETRY_PAUSE_SECONDS)
+            except StorageUnavailable:
+                unavailable += 1
+                if unavailable == TRIES_UNAVAILABLE:
+                    raise
+            else:
+                self._view, self._view_epoch, self._view_taken_at = placement.view, epoch, time.monotonic()
+                return placement, committed
+            view = None
+
+    def _gate(self, sale: Sale) -> FairdropError | None:
+        """Why this sale takes no new orders now, or None."""
+        return sale.refusal(self._clock.proven, self._clock.estimate)
+
+    def _prove_opening(self, view: HomeView | None) -> None:
+        """When it must be time, get a timestamp from the database that proves it: only that opens a sale."""
+        if view is not None and self._clock.proven < view.sale.opens_at <= self._clock.estimate:
+            self._watch.look_now()
+
+    def _known_view(self) -> HomeView | None:
+        """What the lane may build on: its last commit, or the latest sight; None when either may be of a database that is gone."""
+        epoch, now = self._database.epoch, time.monotonic()
+        if self._view is not None and self._view_epoch == epoch and now - self._view_taken_at < VIEW_MAX_AGE_SECONDS:
+            return self._view
+        sight = self._watch.sight
+        if sight is None or sight.epoch != epoch:
+            return None
+        home = next((shard for shard in sight.shards if shard.shard_id == self._home_id), None)
+        return HomeView(sight.sale, home) if home is not None else None
+
+    @staticmethod
+    def _answer(
+        request: OrderRequest, outcome: Outcome, placement: Placement, committed: datetime
+    ) -> Taken | FairdropError:
+        if isinstance(outcome, Replayed):
+            return Taken(outcome.order, replayed=True)
+        if isinstance(outcome, Refused):
+            error = outcome.error
+            return SoldOut(as_of=committed, age_ms=0.0) if isinstance(error, SoldOut) else error
+        return Taken(
+            as_order(outcome, placement.view, placement.hold_until, committed), replayed=outcome.request is not request
+        )
+
+
+def as_order(new: NewOrder, view: HomeView, hold_until: datetime, committed: datetime) -> Order:
+    """The order as it now stands in the database."""
+    request, sale = new.request, view.sale
+    return Order(
+        customer_id=request.customer_id,
+        sale_id=sale.sale_id,
+        order_id=request.order_id,
+        status=new.status,
+        units=request.units,
+        unit_price_minor=sale.unit_price_minor,
+        currency=sale.currency,
+        shard_id=view.home.shard_id,
+        seq=new.seq,
+        placed_at=committed,
+        fingerprint=request.fingerprint,
+        due_at=hold_until if new.status is Status.PENDING else None,
+    )

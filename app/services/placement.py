@@ -1,0 +1,156 @@
+"""Taking an order: refused from memory where memory may speak, else through the process's lane for the sale."""
+
+import os
+import socket
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.errors import FairdropError, IdempotencyKeyReused, SaleNotFound, SoldOut
+from app.domain.ids import fingerprint, order_id
+from app.domain.orders import Order, OrderRequest
+from app.services.concurrency import Concurrency, Threads
+from app.services.lane import Lane, Taken
+from app.services.watch import SaleWatch, Sight
+from app.settings import Settings
+from app.storage.clock import DatabaseClock
+from app.storage.database import FairdropDatabase, snapshot
+from app.storage.orders import find_order
+
+FIRST_LOOK_MAX_AGE_MS = 60_000.0
+"""That a sale exists, and how many shards it has, does not age."""
+
+SALES_IN_MEMORY = 500
+"""Sales that one process keeps a watch and a lane for; the one unused longest makes room."""
+
+
+@dataclass(slots=True)
+class _Counter:
+    watch: SaleWatch
+    lane: Lane | None = None
+
+
+class Placement:
+    """One process's counter: its watches and lanes. Thread-safe."""
+
+    def __init__(self, database: FairdropDatabase, settings: Settings, concurrency: Concurrency | None = None) -> None:
+        """Open the counter; no call is made yet."""
+        self.clock = DatabaseClock()
+        self._database = database
+        self._settings = settings
+        self._concurrency: Concurrency = concurrency or Threads()
+        self._writer = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self._lock = threading.Lock()
+        self._counters: OrderedDict[str, _Counter] = OrderedDict()
+
+    def sight(self, sale_id: str, max_age_ms: float) -> Sight:
+        """What is known of the sale, at most this old. Raises SaleNotFound or StorageUnavailable."""
+        return self._counter(sale_id).watch.within(max_age_ms, self._settings.request_deadline_seconds)
+
+    def place(
+        self,
+        customer_id: str,
+        sale_id: str,
+        units: int,
+        idempotency_key: str,
+        payment_method: str | None,
+        received_at: datetime,
+    ) -> Taken:
+        """Take an order, or find the one that this key has already made.
+
+        Returns when the order is committed. Raises the FairdropError that says why not; after Overloaded and
+        StorageUnavailable the order may have been taken all the same, and the same key finds it.
+        """
+        deadline = time.monotonic() + self._settings.request_deadline_seconds
+        request = OrderRequest(
+            customer_id,
+            order_id(sale_id, customer_id, idempotency_key),
+            units,
+            fingerprint(units, payment_method),
+            payment_method,
+            received_at,
+        )
+        counter = self._counter(sale_id)
+        sight = counter.watch.sight
+        if sight is None or sight.refusal(units, self.clock) is not None:
+            # Only a no is taken from a sight, and only from a fresh one; a yes is for the transaction to say.
+            sight = counter.watch.within(self._settings.sold_out_memory_ms, self._settings.request_deadline_seconds)
+            refusal = sight.refusal(units, self.clock)
+            if refusal is not None:
+                return self._earlier_or_refuse(counter, sale_id, request, refusal)
+        if counter.lane is None:
+            counter.lane = self._new_lane(counter.watch, sight)
+        return counter.lane.submit(request, deadline).wait()
+
+    def _earlier_or_refuse(
+        self, counter: _Counter, sale_id: str, request: OrderRequest, refusal: FairdropError
+    ) -> Taken:
+        """Refuse, unless an earlier try of this request was taken: a retry must find its order even when all is sold."""
+        if counter.watch.surely_new(request.order_id):
+            raise refusal
+        order = self._concurrency.run(self._find, request.customer_id, sale_id, request.order_id)
+        if order is None:
+            raise refusal
+        if order.fingerprint != request.fingerprint:
+            raise IdempotencyKeyReused(order_id=order.order_id)
+        return Taken(order, replayed=True)
+
+    def _find(self, customer_id: str, sale_id: str, order_id: str) -> Order | None:
+        with snapshot(self._database) as reads:
+            return find_order(reads, customer_id, sale_id, order_id)
+
+    def refusal_from_memory(
+        self, customer_id: Callable[[], str | None], sale_id: str, units: int, idempotency_key: str
+    ) -> SoldOut | None:
+        """SoldOut, when a fresh sight says so and this key surely has no order; None when more must be asked. Never blocks.
+
+        `customer_id` is asked only when the sale is sold out.
+        """
+        counter = self._counters.get(sale_id)
+        sight = counter.watch.sight if counter is not None else None
+        if counter is None or sight is None:
+            return None
+        refusal, age_ms = sight.refusal(units, self.clock), sight.age_ms(time.monotonic())
+        if age_ms > self._settings.sold_out_memory_ms or not isinstance(refusal, SoldOut):
+            return None
+        if age_ms > self._settings.sold_out_memory_ms / 2:
+            counter.watch.look_soon()
+        customer = customer_id()
+        if customer is None or not counter.watch.surely_new(order_id(sale_id, customer, idempotency_key)):
+            return None
+        return refusal
+
+    def _counter(self, sale_id: str) -> _Counter:
+        """The watch and lane of a sale; a sale that is not found leaves nothing behind."""
+        with self._lock:
+            counter = self._counters.get(sale_id)
+            if counter is None:
+                counter = _Counter(SaleWatch(self._database, self.clock, self._concurrency, sale_id))
+                self._counters[sale_id] = counter
+                if len(self._counters) > SALES_IN_MEMORY:
+                    self._counters.popitem(last=False)
+            else:
+                self._counters.move_to_end(sale_id)
+        if counter.watch.sight is None:
+            try:
+                counter.watch.within(FIRST_LOOK_MAX_AGE_MS, self._settings.request_deadline_seconds)
+            except SaleNotFound:
+                with self._lock:
+                    self._counters.pop(sale_id, None)
+                raise
+        return counter
+
+    def _new_lane(self, watch: SaleWatch, sight: Sight) -> Lane:
+        return Lane(
+            self._database,
+            self.clock,
+            watch,
+            self._concurrency,
+            sight.sale,
+            self._writer,
+            self._settings.lane_capacity,
+            self._settings.batch_limit,
+        )

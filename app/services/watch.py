@@ -1,0 +1,195 @@
+"""What one process knows of a sale without asking: its terms, its stock, and which orders exist, all at one database timestamp.
+
+It serves the public page, the gates, and the refusals from memory. It is refreshed only when somebody asks, by one look for all
+who ask at once.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.cloud.spanner_v1.snapshot import Snapshot
+
+from app.domain.errors import FairdropError, SaleNotFound, SoldOut, StorageUnavailable
+from app.domain.membership import OrderIdFilter
+from app.domain.sale import Phase, Sale
+from app.domain.stock import ShardState
+from app.services.concurrency import Concurrency, Waiter
+from app.storage.clock import DatabaseClock
+from app.storage.database import RETRY_AFTER_SECONDS, FairdropDatabase, snapshot
+from app.storage.orders import order_ids_after
+from app.storage.sales import sale_as_of
+from app.storage.stock import read_shards
+
+_log = logging.getLogger(__name__)
+
+ORDER_IDS_PER_LOOK = 20_000
+"""Rows that one look adds to the filter at the most, so that a look stays short; a large sale's filter fills over several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A sale at one database timestamp. `taken_at` is this process's monotonic clock, in seconds, before the look began."""
+
+    sale: Sale
+    shards: Sequence[ShardState]
+    as_of: datetime
+    taken_at: float
+    available: int
+    waiting: int
+    epoch: int
+    knows_all_orders: bool
+
+    def refusal(self, units: int, clock: DatabaseClock) -> FairdropError | None:
+        """The no that this sight says to an order of so many units, or None: a yes is for a transaction to say."""
+        now = clock.estimate
+        error = self.sale.refusal(proven_time=now, estimated_time=now)
+        if error is None and self.sold_out_for(units):
+            return SoldOut(as_of=self.as_of, age_ms=self.age_ms(time.monotonic()))
+        return error
+
+    def sold_out_for(self, units: int) -> bool:
+        """Whether no stock was left for so many units, nor room on the waitlist."""
+        return units > self.available and self.waiting >= self.sale.waitlist_limit
+
+    def age_ms(self, now: float) -> float:
+        """Age at a monotonic time, in milliseconds; never less than the true age."""
+        return (now - self.taken_at) * 1000.0
+
+
+class _Look:
+    """A look under way, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.waiters: list[Waiter] = []
+        self.error: FairdropError | None = None
+
+
+class SaleWatch:
+    """One process's view of one sale. Thread-safe; each look runs in a thread of its own."""
+
+    def __init__(
+        self, database: FairdropDatabase, clock: DatabaseClock, concurrency: Concurrency, sale_id: str
+    ) -> None:
+        """Know nothing yet."""
+        self._database = database
+        self._clock = clock
+        self._concurrency = concurrency
+        self._sale_id = sale_id
+        self._lock = threading.Lock()
+        self._look_lock = threading.Lock()
+        self._under_way: _Look | None = None
+        self._sight: Sight | None = None
+        self._filter: OrderIdFilter | None = None
+        self._cursors: dict[int, tuple[datetime, int] | None] = {}
+        self._learned: dict[int, int] = {}
+
+    @property
+    def sight(self) -> Sight | None:
+        """The latest sight, of whatever age."""
+        return self._sight
+
+    def within(self, max_age_ms: float, wait_seconds: float) -> Sight:
+        """A sight at most this old, for a request; it looks if need be, once for all who ask at the same time.
+
+        Raises SaleNotFound or StorageUnavailable.
+        """
+        asked_at = time.monotonic()
+        while True:
+            sight, now = self._sight, time.monotonic()
+            if sight is not None and (sight.age_ms(now) <= max_age_ms or sight.taken_at >= asked_at):
+                if sight.age_ms(now) > max_age_ms / 2:
+                    self.look_soon()
+                return sight
+            waiter = self._concurrency.waiter()
+            look = self._join(waiter)
+            if not waiter.wait(asked_at + wait_seconds - now):
+                raise StorageUnavailable("the database does not answer", RETRY_AFTER_SECONDS)
+            if look.error is not None:
+                raise look.error
+
+    def look_soon(self) -> None:
+        """Begin a look, unless one is under way: before a sight is too old, so that a stream of requests never waits for one."""
+        if self._under_way is None:
+            self._join(None)
+
+    def look_now(self) -> Sight:
+        """Look in this thread, for work that is not a request. Raises SaleNotFound or StorageUnavailable."""
+        return self._look()
+
+    def _join(self, waiter: Waiter | None) -> _Look:
+        with self._lock:
+            look = self._under_way
+            if look is None:
+                look = self._under_way = _Look()
+                threading.Thread(target=self._run, args=(look,), name=f"look {self._sale_id}", daemon=True).start()
+            if waiter is not None:
+                look.waiters.append(waiter)
+            return look
+
+    def _run(self, look: _Look) -> None:
+        try:
+            self._look()
+        except FairdropError as error:
+            look.error = error
+        except Exception:
+            _log.exception("a look at sale %s failed", self._sale_id)
+            look.error = StorageUnavailable("the order service failed", RETRY_AFTER_SECONDS)
+        finally:
+            with self._lock:
+                self._under_way = None
+            self._concurrency.wake(look.waiters)
+
+    def _look(self) -> Sight:
+        """Read terms, stock and the orders that are new, at one strong snapshot."""
+        with self._look_lock:
+            return self._look_alone()
+
+    def _look_alone(self) -> Sight:
+        taken_at = time.monotonic()
+        epoch = self._database.epoch
+        with snapshot(self._database) as reads:
+            sale, as_of = sale_as_of(reads, self._sale_id)
+            if sale is None:
+                self._sight = None
+                raise SaleNotFound(sale_id=self._sale_id)
+            shards = read_shards(reads, self._sale_id)
+            available, waiting = sum(s.available for s in shards), sum(s.waiting for s in shards)
+            says_no = sale.phase(as_of) in (Phase.PAUSED, Phase.CLOSED) or (
+                available < sale.limit_per_customer and waiting >= sale.waitlist_limit
+            )
+            knows_all = says_no and self._learn_orders(reads, sale, shards)
+        self._clock.observe(as_of)
+        self._sight = Sight(sale, shards, as_of, taken_at, available, waiting, epoch, knows_all)
+        return self._sight
+
+    def _learn_orders(self, reads: Snapshot, sale: Sale, shards: Sequence[ShardState]) -> bool:
+        """Add the orders placed since the last look to the filter; whether it now holds every order of the snapshot.
+
+        Each order taken gives its shard a new version, so shards of a known version are passed over.
+        """
+        if self._filter is None:
+            self._filter = OrderIdFilter(sale.stock + sale.waitlist_limit)
+        room = ORDER_IDS_PER_LOOK
+        for shard in shards:
+            if self._learned.get(shard.shard_id) == shard.version:
+                continue
+            rows = order_ids_after(reads, self._sale_id, shard.shard_id, self._cursors.get(shard.shard_id), room)
+            for placed_at, seq, order_id in rows:
+                self._filter.add(order_id)
+                self._cursors[shard.shard_id] = (placed_at, seq)
+            room -= len(rows)
+            if room == 0:
+                return False
+            self._learned[shard.shard_id] = shard.version
+        return True
+
+    def surely_new(self, order_id: str) -> bool:
+        """Whether no order of this id existed at the latest sight; False when that is not known."""
+        sight = self._sight
+        if sight is None or not sight.knows_all_orders or self._filter is None:
+            return False
+        return not self._filter.may_contain(order_id)
