@@ -1,0 +1,191 @@
+"""What goes over the wire: the models that validate requests, and describe requests and answers in the OpenAPI document."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.domain.orders import MAX_PAYMENT_METHOD_LENGTH
+from app.domain.sale import (
+    MAX_EXPECTED_CROWD,
+    MAX_LIMIT_PER_CUSTOMER,
+    MAX_SHARD_COUNT,
+    MAX_STOCK_UNITS,
+    MAX_UNIT_PRICE_MINOR,
+    MAX_WAITLIST_ORDERS,
+)
+
+SALE_ID_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Stock = Annotated[int, Field(ge=0, le=MAX_STOCK_UNITS)]
+Price = Annotated[
+    int, Field(ge=0, le=MAX_UNIT_PRICE_MINOR, description="Minor units of the currency; 0 is a giveaway.")
+]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT_PER_CUSTOMER, description="Units over all live orders of a customer.")]
+WaitlistLimit = Annotated[int, Field(ge=0, le=MAX_WAITLIST_ORDERS, description="Orders that may wait.")]
+HoldSeconds = Annotated[int, Field(ge=10, le=7 * 24 * 3600, description="How long units are kept for a payment.")]
+CancelWindow = Annotated[int, Field(ge=0, le=30 * 24 * 3600, description="How long the customer may cancel.")]
+
+
+class _Request(BaseModel):
+    """Strict: a number is a number, an unknown field is an error."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class PlaceOrder(_Request):
+    """An order. A client never gives a time, a price or a position."""
+
+    units: int = Field(ge=1, le=MAX_LIMIT_PER_CUSTOMER)
+    payment_method: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_PAYMENT_METHOD_LENGTH,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The payment gateway's token of a payment method; needed when the sale has a price.",
+    )
+
+
+class NewSale(_Request):
+    """A sale to create. What is left out gets a default computed from the stock."""
+
+    sale_id: str = Field(pattern=SALE_ID_PATTERN, description="Chosen by the seller; part of every address.")
+    name: Name
+    policy: Literal["fcfs"] = "fcfs"
+    unit_price_minor: Price
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")
+    stock: Stock
+    limit_per_customer: Limit = 1
+    waitlist_limit: WaitlistLimit | None = None
+    expected_crowd: int | None = Field(None, ge=1, le=MAX_EXPECTED_CROWD, description="Customers expected.")
+    shard_count: int | None = Field(None, ge=1, le=MAX_SHARD_COUNT)
+    opens_at: AwareDatetime
+    closes_at: AwareDatetime
+    hold_seconds: HoldSeconds = 600
+    cancel_window_seconds: CancelWindow = 1800
+
+
+class ChangeSale(_Request):
+    """What to change; the rest stays. Once the sale has opened: only while paused, and only some of it."""
+
+    name: Name | None = None
+    unit_price_minor: Price | None = None
+    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$")
+    stock: Stock | None = None
+    limit_per_customer: Limit | None = None
+    waitlist_limit: WaitlistLimit | None = None
+    expected_crowd: int | None = Field(None, ge=1, le=MAX_EXPECTED_CROWD)
+    opens_at: AwareDatetime | None = None
+    closes_at: AwareDatetime | None = None
+    hold_seconds: HoldSeconds | None = None
+    cancel_window_seconds: CancelWindow | None = None
+
+
+class Restock(_Request):
+    """Units to add; the waitlist is served first."""
+
+    units: int = Field(ge=1, le=MAX_STOCK_UNITS)
+
+
+class Position(BaseModel):
+    """The place in the line: a total order that agrees with real time. Compare placed_at, then shard_id, then seq."""
+
+    placed_at: AwareDatetime = Field(description="The commit timestamp of the transaction that recorded the order.")
+    shard_id: int
+    seq: int
+
+
+class OrderView(BaseModel):
+    """An order as it stands."""
+
+    order_id: str
+    sale_id: str
+    status: str
+    units: int
+    unit_price_minor: int
+    currency: str
+    position: Position
+    due_at: AwareDatetime | None = Field(
+        description="Until when the units are kept for the payment; null if they are not."
+    )
+
+
+class OrderPage(BaseModel):
+    """Some of the customer's orders, by sale and order id."""
+
+    orders: list[OrderView]
+    next_page_token: str | None
+
+
+class PublicSale(BaseModel):
+    """What everybody may know of a sale; a second old at the most."""
+
+    sale_id: str
+    name: str
+    phase: Literal["scheduled", "open", "paused", "closed"]
+    opens_at: AwareDatetime
+    closes_at: AwareDatetime
+    server_time: AwareDatetime = Field(description="The database's clock: count down to opens_at from here.")
+    unit_price_minor: int
+    currency: str
+    limit_per_customer: int
+    stock_left: Literal["plenty", "some", "few", "none"]
+    waitlist_open: bool
+
+
+class Shard(BaseModel):
+    """One row of the counter."""
+
+    shard_id: int
+    allocated: int
+    available: int
+    waiting: int
+
+
+class SaleDetails(BaseModel):
+    """Everything a seller sees of a sale, at one database timestamp."""
+
+    sale_id: str
+    name: str
+    phase: str
+    policy: str
+    unit_price_minor: int
+    currency: str
+    stock: int
+    limit_per_customer: int
+    waitlist_limit: int
+    expected_crowd: int
+    shard_count: int
+    opens_at: AwareDatetime
+    closes_at: AwareDatetime
+    hold_seconds: int
+    cancel_window_seconds: int
+    as_of: AwareDatetime
+    available: int
+    waiting: int
+    shards: list[Shard]
+
+
+class RestockResult(BaseModel):
+    """The sale after a restock."""
+
+    promoted_orders: int = Field(description="Waiting orders that this call gave units to.")
+    sale: SaleDetails
+
+
+class SaleList(BaseModel):
+    """Some sales, by id."""
+
+    sales: list[dict[str, Any]]
+    next_page_token: str | None
+
+
+class Problem(BaseModel):
+    """RFC 9457. `type` is stable and the one thing to program against; docs/errors.md lists them with their members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,181 @@
+"""Errors as RFC 9457 problem details: one table from what went wrong to type and status, the only such place."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from app.domain import errors
+from app.domain.timestamps import rfc3339
+from app.http.responses import json_response
+from app.http.tokens import Forbidden, IssuerUnavailable, Unauthenticated
+
+TYPE_PREFIX = "urn:fairdrop:problem:"
+PAUSED_RETRY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of problem: its stable name, its status, and what it says of one error."""
+
+    name: str
+    status: int
+    title: str
+    detail: Callable[[Any], str]
+    members: Callable[[Any], Mapping[str, Any]] = lambda _error: {}
+    retry_after_seconds: Callable[[Any], int] | None = None
+
+
+PROBLEMS: Mapping[type[Exception], ProblemType] = {
+    errors.InvalidValue: ProblemType(
+        "invalid-request", 400, "The request breaks a rule", str, lambda e: {"field": e.field, "rule": e.rule}
+    ),
+    errors.PaymentMethodRequired: ProblemType(
+        "payment-method-required",
+        422,
+        "A payment method is needed",
+        lambda _: "the sale has a price: payment_method must be the gateway's token of a payment method",
+        lambda _: {"field": "payment_method", "rule": "is required when the sale has a price"},
+    ),
+    errors.IdempotencyKeyReused: ProblemType(
+        "idempotency-key-reused",
+        422,
+        "The key belongs to another request",
+        lambda _: "this Idempotency-Key was used with another body: use a new key for a new order",
+        lambda e: {"order_id": e.order_id},
+    ),
+    errors.RestockReused: ProblemType(
+        "restock-key-reused",
+        422,
+        "The key belongs to another restock",
+        lambda _: "this Idempotency-Key was used to restock another number of units",
+    ),
+    errors.SaleNotFound: ProblemType(
+        "sale-not-found", 404, "No such sale", lambda e: f"there is no sale {e.sale_id!r}"
+    ),
+    errors.OrderNotFound: ProblemType("order-not-found", 404, "No such order", lambda _: "you have no such order"),
+    errors.SaleExists: ProblemType(
+        "sale-exists", 409, "The sale exists", lambda e: f"sale {e.sale_id!r} exists already, with other terms"
+    ),
+    errors.SaleStateRefused: ProblemType(
+        "sale-state-refused",
+        409,
+        "Not in this phase",
+        lambda e: f"cannot {e.action} a sale that is {e.phase}",
+        lambda e: {"phase": e.phase},
+    ),
+    errors.SaleNotOpen: ProblemType(
+        "sale-not-open",
+        409,
+        "The sale is not open yet",
+        lambda e: f"the sale opens at {rfc3339(e.opens_at)}",
+        lambda e: {"opens_at": rfc3339(e.opens_at)},
+        lambda e: max(1, math.ceil(e.seconds_left)),
+    ),
+    errors.SalePaused: ProblemType(
+        "sale-paused",
+        409,
+        "The sale is paused",
+        lambda _: "the seller has paused the sale: try again soon",
+        retry_after_seconds=lambda _: PAUSED_RETRY_SECONDS,
+    ),
+    errors.SaleClosed: ProblemType("sale-closed", 409, "The sale is over", lambda _: "the sale takes no more orders"),
+    errors.SoldOut: ProblemType(
+        "sold-out",
+        409,
+        "Sold out",
+        lambda _: "every unit is taken and the waitlist is full",
+        lambda e: {"as_of": rfc3339(e.as_of) if e.as_of else None, "age_ms": round(e.age_ms, 3)},
+    ),
+    errors.LimitExceeded: ProblemType(
+        "limit-exceeded",
+        409,
+        "The limit per customer",
+        lambda e: (
+            f"at most {e.limit} units a customer; your live orders have {e.live_units}, this one asks for {e.units}"
+        ),
+        lambda e: {"limit": e.limit, "live_units": e.live_units, "units": e.units},
+    ),
+    errors.TransitionRefused: ProblemType(
+        "transition-refused", 409, "Not in this state", lambda e: f"an order that is {e.status} cannot {e.trigger}"
+    ),
+    errors.Overloaded: ProblemType(
+        "overloaded",
+        503,
+        "Too many at once",
+        lambda _: "try again with the same Idempotency-Key: if the order was taken after all, it is found",
+        retry_after_seconds=lambda e: int(e.retry_after_seconds),
+    ),
+    errors.StorageUnavailable: ProblemType(
+        "storage-unavailable",
+        503,
+        "The database does not answer",
+        lambda e: f"{e.detail}; try again with the same Idempotency-Key: if the order was taken after all, it is found",
+        retry_after_seconds=lambda e: int(e.retry_after_seconds),
+    ),
+    Unauthenticated: ProblemType("unauthenticated", 401, "Who is asking?", lambda e: str(e.reason)),
+    Forbidden: ProblemType("forbidden", 403, "Not yours to do", lambda e: f"this needs the role {e.role}"),
+    IssuerUnavailable: ProblemType(
+        "issuer-unavailable",
+        503,
+        "Tokens cannot be verified",
+        lambda _: "the token issuer's keys cannot be fetched",
+        retry_after_seconds=lambda _: 5,
+    ),
+}
+
+HTTP_PROBLEMS: Mapping[int, tuple[str, str]] = {
+    400: ("bad-request", "The request cannot be understood"),
+    404: ("not-found", "No such address"),
+    405: ("method-not-allowed", "Not with this method"),
+    408: ("request-timeout", "The request came too slowly"),
+    413: ("body-too-large", "The body is too large"),
+    414: ("address-too-long", "The address is too long"),
+    415: ("unsupported-media-type", "Not this media type"),
+    431: ("headers-too-large", "The headers are too large"),
+}
+"""What the framework itself refuses, by status."""
+
+INTERNAL = ("internal", "Our fault")
+
+
+def problem_response(
+    name: str, status: int, title: str, detail: str, members: Mapping[str, Any] | None = None, *headers: tuple[str, str]
+) -> Response:
+    """A problem as a response."""
+    body = {"type": TYPE_PREFIX + name, "title": title, "status": status, "detail": detail, **(members or {})}
+    return json_response(body, status, *headers, content_type="application/problem+json")
+
+
+def error_response(error: Exception) -> Response:
+    """The response to an error of the table; its class must be there, itself or a base of it."""
+    kind = next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS)
+    headers = []
+    if kind.retry_after_seconds is not None:
+        headers.append(("Retry-After", str(kind.retry_after_seconds(error))))
+    if kind.status == 401:  # noqa: PLR2004  # the one status that must name its challenge (RFC 9110, 11.6.1)
+        headers.append(("WWW-Authenticate", "Bearer"))
+    return problem_response(kind.name, kind.status, kind.title, kind.detail(error), kind.members(error), *headers)
+
+
+def _framework_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    name, title = HTTP_PROBLEMS.get(status, ("http-error", error.name))
+    allow = [(header, value) for header, value in error.get_headers() if header == "Allow"]
+    return problem_response(name, status, title, error.description or error.name, None, *allow)
+
+
+def install(app: Flask) -> None:
+    """Make every error of the app a problem, the unforeseen included."""
+    for kind in PROBLEMS:
+        app.register_error_handler(kind, error_response)
+    app.register_error_handler(HTTPException, _framework_error)
+
+    def unforeseen(error: Exception) -> Response:
+        app.logger.exception("unforeseen: %s", type(error).__name__)
+        return problem_response(INTERNAL[0], 500, INTERNAL[1], "something that we did not foresee; it is in our log")
+
+    app.register_error_handler(Exception, unforeseen)

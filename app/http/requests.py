@@ -1,0 +1,76 @@
+"""Reading a request: the body by its model, the key, the page, each refused with the field and the rule."""
+
+import base64
+import binascii
+from typing import TypeVar
+
+import orjson
+from flask import request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import UnsupportedMediaType
+
+from app.domain.errors import InvalidValue
+from app.domain.orders import MAX_IDEMPOTENCY_KEY_LENGTH
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 20
+
+
+def read_body(model: type[Model]) -> Model:
+    """The body as a model. Raises InvalidValue for the first rule broken, UnsupportedMediaType for anything but JSON."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("the body must be application/json")
+    return parse_body(model, request.get_data(cache=False))
+
+
+def parse_body(model: type[Model], body: bytes) -> Model:
+    """JSON text as a model; raises InvalidValue for the first rule broken."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidValue(field=field, rule=first["msg"]) from None
+
+
+def idempotency_key() -> str:
+    """The Idempotency-Key header: 1 to 255 visible ASCII characters. Raises InvalidValue."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
+        raise InvalidValue(
+            field="Idempotency-Key", rule="is required: a new one for each order, the same for its retries"
+        )
+    if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH:
+        raise InvalidValue(field="Idempotency-Key", rule=f"must have at most {MAX_IDEMPOTENCY_KEY_LENGTH} characters")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise InvalidValue(field="Idempotency-Key", rule="must be visible ASCII characters without spaces")
+    return key
+
+
+def page_size() -> int:
+    """`page_size` of the query, 1 to 100. Raises InvalidValue."""
+    text = request.args.get("page_size", str(DEFAULT_PAGE_SIZE))
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_PAGE_SIZE):  # noqa: PLR2004
+        raise InvalidValue(field="page_size", rule=f"must be from 1 to {MAX_PAGE_SIZE}")
+    return int(text)
+
+
+def page_token(parts: int) -> tuple[str, ...] | None:
+    """`page_token` of the query as so many texts, or None when it is left out. Raises InvalidValue."""
+    token = request.args.get("page_token")
+    if not token:
+        return None
+    try:
+        values = orjson.loads(base64.urlsafe_b64decode(token.encode()))
+    except (binascii.Error, ValueError):
+        values = None
+    if not (isinstance(values, list) and len(values) == parts and all(isinstance(v, str) for v in values)):
+        raise InvalidValue(field="page_token", rule="must be a next_page_token of an earlier answer")
+    return tuple(values)
+
+
+def as_page_token(values: tuple[str, ...] | None) -> str | None:
+    """Where the next page begins, for the client to send back; None when there is none."""
+    return base64.urlsafe_b64encode(orjson.dumps(list(values))).decode() if values is not None else None

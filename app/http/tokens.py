@@ -1,0 +1,141 @@
+"""Who is asking: bearer tokens verified against the issuer's published keys, and remembered until they expire."""
+
+import base64
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jwt
+import orjson
+
+from app.domain.orders import MAX_CUSTOMER_ID_LENGTH
+from app.http.local_issuer import LocalIssuer
+from app.settings import Settings
+
+ALGORITHMS = ("RS256", "ES256")
+"""Asymmetric ones only: nobody can sign with what we publish, and `none` is not among them."""
+
+MAX_TOKEN_LENGTH = 4_096
+SELLER = "seller"
+
+
+class Unauthenticated(Exception):
+    """No token, or one that does not hold; `reason` is safe to show and never repeats the token."""
+
+    def __init__(self, reason: str) -> None:
+        """Say why."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Forbidden(Exception):
+    """The token holds, but lacks a role."""
+
+    def __init__(self, role: str) -> None:
+        """Say which role."""
+        super().__init__(role)
+        self.role = role
+
+
+class IssuerUnavailable(Exception):
+    """The issuer's keys cannot be fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A verified token: whose it is, and what they may do. `expires_at` is in seconds of the epoch."""
+
+    subject: str
+    roles: frozenset[str]
+    expires_at: float
+
+
+class KeySource(Protocol):
+    """Finds the key that a token claims to be signed with."""
+
+    def get_signing_key_from_jwt(self, token: str) -> Any:
+        """The key; raises jwt.PyJWTError when there is none."""
+
+
+class TokenVerifier:
+    """Verifies tokens; thread-safe. A token verified once is remembered, for a signature costs more than an order's decision."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Verify by the published keys, or by the local issuer's in development."""
+        self._issuer = settings.auth_issuer
+        self._audience = settings.auth_audience
+        self._capacity = settings.verified_token_cache_size
+        self._known: dict[str, Identity] = {}
+        self._lock = threading.Lock()
+        self._keys: KeySource
+        if settings.auth_jwks_url:
+            self._keys = jwt.PyJWKClient(settings.auth_jwks_url, cache_keys=True, lifespan=600, timeout=5)
+        else:
+            self._keys = LocalIssuer.load(settings)
+
+    def verify(self, authorization: str | None) -> Identity:
+        """The identity of an Authorization header. Raises Unauthenticated or IssuerUnavailable."""
+        if not authorization or not authorization[:7].lower() == "bearer ":
+            raise Unauthenticated("a bearer token is needed")
+        token = authorization[7:].strip()
+        known = self._known.get(token)
+        if known is not None and known.expires_at > time.time():
+            return known
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise Unauthenticated("the token is too long")
+        identity = self._check(token)
+        with self._lock:
+            while self._known and len(self._known) >= self._capacity:
+                del self._known[next(iter(self._known))]
+            if self._capacity:
+                self._known[token] = identity
+        return identity
+
+    def claimed_subject(self, authorization: str | None) -> str | None:
+        """Whom an unexpired token claims to be for, unverified: good for nothing but to look up what is no secret."""
+        if not authorization or len(authorization) > MAX_TOKEN_LENGTH:
+            return None
+        try:
+            payload = authorization[7:].split(".")[1]
+            claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            subject, expires_at = claims["sub"], claims["exp"]
+        except (IndexError, KeyError, TypeError, ValueError):
+            return None
+        return (
+            subject if isinstance(subject, str) and isinstance(expires_at, int) and expires_at > time.time() else None
+        )
+
+    def _check(self, token: str) -> Identity:
+        try:
+            key = self._keys.get_signing_key_from_jwt(token)
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=list(ALGORITHMS),
+                audience=self._audience,
+                issuer=self._issuer,
+                options={"require": ["exp", "iat", "sub"]},
+            )
+        except jwt.PyJWKClientConnectionError as error:
+            raise IssuerUnavailable from error
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated("the token has expired") from error
+        except (jwt.InvalidAudienceError, jwt.InvalidIssuerError) as error:
+            raise Unauthenticated("the token is for another service") from error
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise Unauthenticated("the token does not verify") from error
+        return Identity(_subject(claims["sub"]), _roles(claims.get("roles")), float(claims["exp"]))
+
+
+def _subject(value: object) -> str:
+    """The customer id: any text that fits a key column; NUL and lone surrogates fit none."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_CUSTOMER_ID_LENGTH:
+        raise Unauthenticated(f"the token's sub must be a text of 1 to {MAX_CUSTOMER_ID_LENGTH} characters")
+    if "\0" in value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
+        raise Unauthenticated("the token's sub must be valid Unicode without NUL")
+    return value
+
+
+def _roles(value: object) -> frozenset[str]:
+    return frozenset(role for role in value if isinstance(role, str)) if isinstance(value, list) else frozenset()
