@@ -1,0 +1,1 @@
+"""What people type: `fairdrop` and its subcommands. They parse, call a service, print; nothing is decided here."""

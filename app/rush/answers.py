@@ -1,0 +1,106 @@
+"""The answers file: one JSON line for every attempt, written as it ends. What each field means is in docs/rush.md."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from app.rush.buyer import Buyer
+from app.rush.http_parser import Response
+
+PROBLEM_PREFIX = "urn:fairdrop:problem:"
+BUFFER_BYTES = 262_144
+UNREADABLE = "unreadable"
+"""The `error` of an answer that came but does not say what it must: an order with its id, for 200 and 201."""
+
+
+class Attempt(NamedTuple):
+    """One sending of a request: the buyer's how-manieth, due (open loop) and sent when (monotonic nanoseconds)."""
+
+    buyer: Buyer
+    number: int
+    due_ns: int | None
+    sent_ns: int
+
+
+def failed_line(attempt: Attempt, error: str) -> bytes:
+    """The line of an attempt that got no answer."""
+    return _encode(_line(attempt), error=error)
+
+
+def answered_line(attempt: Attempt, answered_ns: int, response: Response) -> tuple[bytes, bool]:
+    """The line of an answered attempt, and whether the answer can be used by the buyer."""
+    line = _line(attempt)
+    line["answered_ns"] = answered_ns
+    line["status"] = response.status
+    try:
+        said = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        said = None
+    if not isinstance(said, dict):
+        said = {}
+    if response.status >= 300:  # noqa: PLR2004 - not a success
+        kind = said.get("type")
+        if isinstance(kind, str):
+            line["problem"] = kind.removeprefix(PROBLEM_PREFIX)
+        line["as_of"] = said.get("as_of")
+        line["age_ms"] = said.get("age_ms")
+        return _encode(line), True
+    line["order_id"] = said.get("order_id")
+    line["order_status"] = said.get("status")
+    position = said.get("position")
+    if isinstance(position, dict):
+        line["placed_at"] = position.get("placed_at")
+        line["shard_id"] = position.get("shard_id")
+        line["seq"] = position.get("seq")
+    line["replayed"] = response.headers.get(b"idempotent-replayed", b"").lower() == b"true"
+    if isinstance(line["order_id"], str) and isinstance(line["order_status"], str):
+        return _encode(line), True
+    return _encode(line, error=UNREADABLE), False
+
+
+def _line(attempt: Attempt) -> dict[str, Any]:
+    buyer, number, due_ns, sent_ns = attempt
+    return {
+        "buyer": buyer.customer_id,
+        "key": buyer.plan.key,
+        "attempt": number,
+        "kind": buyer.plan.kind,
+        "units": buyer.plan.units,
+        "due_ns": due_ns,
+        "sent_ns": sent_ns,
+        "answered_ns": None,
+        "status": None,
+        "order_id": None,
+        "order_status": None,
+        "placed_at": None,
+        "shard_id": None,
+        "seq": None,
+        "problem": None,
+        "as_of": None,
+        "age_ms": None,
+        "replayed": False,
+        "error": None,
+    }
+
+
+def _encode(line: dict[str, Any], error: str | None = None) -> bytes:
+    line["error"] = error
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class AnswersWriter:
+    """Writes lines to a new file, some hundred at a time; all of them are in the file once it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=BUFFER_BYTES)
+        self.write = self._file.write
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
