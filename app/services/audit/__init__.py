@@ -1,0 +1,1 @@
+"""The auditor: reads a sale at one database timestamp, and runs every check over it."""

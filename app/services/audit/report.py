@@ -1,0 +1,73 @@
+"""The audit as a whole: gathers the evidence, runs the checks, and gives a report."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from app.domain.audit.findings import Finding
+from app.domain.timestamps import rfc3339
+from app.services.audit.answer_checks import ANSWER_CHECKS
+from app.services.audit.checks import CHECKS
+from app.services.audit.evidence import Evidence, gathered
+from app.storage.database import FairdropDatabase
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was found in one sale as of one timestamp. `seconds`: how long the audit took."""
+
+    sale_id: str
+    as_of: datetime
+    orders: int
+    seconds: float
+    findings: list[Finding]
+
+    @property
+    def broken(self) -> list[Finding]:
+        """The checks that found something."""
+        return [finding for finding in self.findings if not finding.is_clean]
+
+    @property
+    def verdict(self) -> str:
+        """One line: CLEAN, or BROKEN and what."""
+        if not self.broken:
+            return "CLEAN"
+        return "BROKEN: " + ", ".join(f"{finding.name} ({finding.violation_count:,})" for finding in self.broken)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {
+            "sale_id": self.sale_id,
+            "as_of": rfc3339(self.as_of),
+            "orders": self.orders,
+            "seconds": round(self.seconds, 3),
+            "clean": not self.broken,
+            "verdict": self.verdict,
+            "checks": [finding.as_json() for finding in self.findings],
+        }
+
+
+def audit(
+    database: FairdropDatabase, sale_id: str, answers: Path | None = None, as_of: datetime | None = None
+) -> AuditReport:
+    """Check a sale as of a timestamp (None: now), and what the rush of an answers file was told.
+
+    Changes nothing and takes no locks. Raises SaleNotFound, StorageUnavailable or AnswersUnreadable.
+    """
+    began = monotonic()
+    with gathered(database, sale_id, answers, as_of) as evidence:
+        findings = run_checks(evidence)
+        orders = evidence.workspace.number("SELECT COUNT(*) FROM orders")
+    return AuditReport(sale_id, evidence.stand.as_of, orders, monotonic() - began, findings)
+
+
+def run_checks(evidence: Evidence) -> list[Finding]:
+    """What each check finds: those of the database, and those of the answers when there are any."""
+    findings = []
+    for check in (*CHECKS, *(ANSWER_CHECKS if evidence.answers is not None else ())):
+        finding = Finding(check.name, check.invariant)
+        check.run(evidence, finding)
+        findings.append(finding)
+    return findings
