@@ -198,17 +198,16 @@ def test_no_emulator_outlives_its_launcher(number: signal.Signals, before: str, 
         spanner, pubsub = launcher.stdout.readline().split()
         assert "emulator_main" in processes_of(spanner)
         assert "java" in processes_of(pubsub)
-        forks = [
-            child for child in psutil.Process(launcher.pid).children() if "guard.py" not in " ".join(child.cmdline())
-        ]
-    finally:
+        children = psutil.Process(launcher.pid).children()
+        forks = [child for child in children if "guard.py" not in " ".join(child.cmdline())]
         launcher.send_signal(number)
         launcher.wait(timeout=30)
-    assert eventually(lambda: processes_of(spanner) == [])
-    assert eventually(lambda: processes_of(pubsub) == [])
-    assert eventually(lambda: list((tmp_path / "state" / "emulator").iterdir()) == [])
-    for fork in forks:
-        fork.kill()
+        assert eventually(lambda: processes_of(spanner) == [])
+        assert eventually(lambda: processes_of(pubsub) == [])
+        assert eventually(lambda: list((tmp_path / "state" / "emulator").iterdir()) == [])
+    finally:
+        for process in (launcher, *forks):
+            process.kill()
 
 
 def test_a_fork_of_the_owner_does_not_end_the_emulators(both: Emulators) -> None:

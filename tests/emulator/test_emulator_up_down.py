@@ -185,6 +185,15 @@ def test_an_emulator_that_never_answers_is_given_up_and_ended(tmp_path: Path, mo
     assert not running_with(str(gateway.parent))
 
 
+def test_a_failed_up_ends_what_a_dead_gateway_left_behind(tmp_path: Path) -> None:
+    root = install_sdk(tmp_path / "sdk")
+    write_program(root / "bin" / "cloud_spanner_emulator" / "emulator_main", NEVER_READY.removeprefix("exec "))
+    write_program(root / "bin" / "cloud_spanner_emulator" / "gateway_main", '"${0%/*}/emulator_main" & exit 1')
+    environ = {**this_machine(tmp_path).environ, "CLOUDSDK_ROOT": str(root)}
+    assert emulator_command("up", "spanner", environ=environ).returncode == 1
+    assert running_with(str(root)) == []
+
+
 def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     root = install_sdk(tmp_path / "sdk")
     write_program(root / "bin" / "cloud_spanner_emulator" / "gateway_main", "trap '' INT\nsleep 600 & wait")

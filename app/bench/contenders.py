@@ -1,0 +1,156 @@
+"""The servers that a bench compares, each loaded by gunicorn in the same worker, with the same settings and answers.
+
+`bare` does nothing but validate the JSON: no service on Flask can be faster. The `order_by_order` ones are what one would write
+without group commit; they share the order service's storage code, so that the transaction is the only difference.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, Response, request
+from gevent import get_hub
+from google.cloud.spanner_v1.transaction import Transaction
+
+from app.domain.errors import FairdropError, StorageUnavailable
+from app.domain.ids import fingerprint, order_id
+from app.domain.orders import OrderRequest
+from app.domain.placement import Decision, NewOrder, decide
+from app.domain.sale import Sale
+from app.domain.stock import ShardState
+from app.http import greenlets
+from app.http.models import PlaceOrder
+from app.http.orders import order_body
+from app.http.problems import error_response
+from app.http.requests import idempotency_key, read_body
+from app.http.responses import json_response
+from app.http.sales import stock_left
+from app.http.tokens import TokenVerifier
+from app.services.lane import as_order
+from app.settings import load_settings
+from app.storage import database as storage
+from app.storage.orders import insert_orders, orders_of_customers
+from app.storage.placement import HomeView
+from app.storage.sales import find_sale
+from app.storage.stock import read_shard, write_shards
+
+BACKOFF_MS_VARIABLE = "FAIRDROP_BENCH_BACKOFF_MS"
+THREADS_VARIABLE = "FAIRDROP_BENCH_THREADS"
+SALE_VARIABLE = "FAIRDROP_BENCH_SALE"
+
+_ANSWER = {
+    "order_id": "00000000-0000-5000-8000-000000000000",
+    "sale_id": "bare",
+    "status": "PENDING",
+    "units": 1,
+    "unit_price_minor": 49900,
+    "currency": "EUR",
+    "position": {"placed_at": "2026-11-27T12:00:00.000000Z", "shard_id": 0, "seq": 0},
+    "due_at": "2026-11-27T12:10:00.000000Z",
+}
+
+
+def _app_with_sale(name: str, price_minor: int) -> Flask:
+    """An app that answers what a rush asks before it starts."""
+    app = Flask(name, static_folder=None)
+
+    @app.get("/v1/sales/<sale_id>")
+    def show(sale_id: str) -> Response:
+        return json_response(
+            {
+                "sale_id": sale_id,
+                "phase": "open",
+                "limit_per_customer": 1,
+                "unit_price_minor": price_minor,
+                "stock_left": stock_left(1, 1),
+            }
+        )
+
+    return app
+
+
+def bare() -> Flask:
+    """Validates the JSON of an order, and answers with one that never was."""
+    app = _app_with_sale("bare", 49_900)
+
+    @app.post("/v1/sales/<sale_id>/orders")
+    def place(sale_id: str) -> Response:
+        read_body(PlaceOrder)
+        return json_response({**_ANSWER, "sale_id": sale_id}, 201)
+
+    return app
+
+
+def order_by_order() -> Flask:
+    """A transaction an order, all at once, with a tuned wait after an abort."""
+    storage.ABORT_DELAY_SECONDS = float(os.environ[BACKOFF_MS_VARIABLE]) / 1000
+    return _order_by_order(nullcontext())
+
+
+def order_by_order_in_turn() -> Flask:
+    """A transaction an order, one at a time in this process: no aborts."""
+    return _order_by_order(threading.Lock())
+
+
+def _order_by_order(turn: AbstractContextManager[Any]) -> Flask:
+    settings = load_settings()
+    database = storage.connect(settings)
+    verifier = TokenVerifier(settings)
+    app = _app_with_sale("order-by-order", 49_900)
+    pool: Any = get_hub().threadpool
+    pool.maxsize = int(os.environ[THREADS_VARIABLE])
+    run = greenlets.Greenlets().run
+    with storage.snapshot(database) as reads:
+        sale = find_sale(reads, os.environ[SALE_VARIABLE])
+    if sale is None:
+        raise SystemExit("the bench's sale is missing")
+
+    def place_one(wanted: OrderRequest) -> Any:
+        with turn:
+            return storage.transact(database, "place-one", _place_one, sale, wanted)
+
+    app.post("/v1/sales/<sale_id>/orders")(_view(verifier, sale, run, place_one))
+    return app
+
+
+def _view(verifier: TokenVerifier, sale: Sale, run: Any, place_one: Callable[[OrderRequest], Any]) -> Any:
+    def place(sale_id: str) -> Response:
+        received_at = datetime.now(UTC)
+        key, body = idempotency_key(), read_body(PlaceOrder)
+        customer = verifier.verify(request.headers.get("Authorization")).subject
+        wanted = OrderRequest(
+            customer,
+            order_id(sale_id, customer, key),
+            body.units,
+            fingerprint(body.units, body.payment_method),
+            body.payment_method,
+            received_at,
+        )
+        try:
+            (decision, shard), committed = run(place_one, wanted)
+        except FairdropError as error:
+            return error_response(error)
+        outcome = decision.outcomes[0]
+        if not isinstance(outcome, NewOrder):
+            return error_response(StorageUnavailable("the bench's sale has run out", 1))
+        return json_response(order_body(as_order(outcome, HomeView(sale, shard), received_at, committed)), 201)
+
+    return place
+
+
+def _place_one(transaction: Transaction, sale: Sale, wanted: OrderRequest) -> tuple[Decision, ShardState]:
+    """One order in one read-write transaction: its customer's orders and one shard are read, then written."""
+    shard_id = int(wanted.order_id[:4], 16) % sale.shard_count
+    existing = orders_of_customers(transaction, sale.sale_id, [wanted.customer_id])
+    shard = read_shard(transaction, sale.sale_id, shard_id)
+    if shard is None:
+        raise StorageUnavailable("the bench's sale is missing", 1)
+    decision = decide(sale, shard, [], existing, [wanted])
+    if not isinstance(decision, Decision):
+        raise AssertionError("a decision over one shard asked for more")
+    insert_orders(transaction, sale, shard_id, decision.new_orders, wanted.received_at)
+    write_shards(transaction, sale.sale_id, decision.shards, decision.cause, "bench")
+    return decision, shard

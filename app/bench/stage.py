@@ -1,0 +1,143 @@
+"""Where a bench plays: an emulator and a schema of its own, tokens minted beforehand, and rounds against one server each."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+
+from app.local.children import Child, serving
+from app.rush.local_tokens import LocalTokens
+from app.rush.options import RushOptions
+from app.rush.report import RushReport
+from app.rush.runner import run_rush
+from app.rush.tokens import FileTokens
+from app.services import sales
+from app.settings import Settings, load_settings
+from app.storage.database import FairdropDatabase, connect
+from app.storage.schema import SCHEMA_ROOT, apply
+from emulator import running
+
+CONNECTIONS = 256
+SALE_STOCK = 10**6
+SALE_LIMIT = 1_000
+"""Units a customer: a bench asks the same buyers again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One server under one rush. `memory_mb` is the largest worker's resident memory after it."""
+
+    report: RushReport
+    memory_mb: float
+
+    @property
+    def per_second(self) -> float:
+        """Answers a second."""
+        return self.report.answers_per_second
+
+
+class Stage:
+    """An emulator with the schema, and the buyers' tokens."""
+
+    def __init__(self, settings: Settings, database: FairdropDatabase, folder: Path, buyers: int) -> None:
+        """Use what `staged` has made."""
+        self.settings = settings
+        self.database = database
+        self.folder = folder
+        self.buyers = buyers
+        self._sales = 0
+
+    def new_sale(self, stock: int = SALE_STOCK, waitlist_limit: int = 0, limit_per_customer: int = SALE_LIMIT) -> str:
+        """An open sale that nobody has ordered from; returns its id."""
+        self._sales += 1
+        now = datetime.now(UTC)
+        sale = sales.new_sale(
+            sale_id=f"bench-{self._sales}",
+            name="bench",
+            policy="fcfs",
+            unit_price_minor=49_900,
+            currency="EUR",
+            stock=stock,
+            limit_per_customer=limit_per_customer,
+            waitlist_limit=waitlist_limit,
+            expected_crowd=self.buyers,
+            shard_count=None,
+            opens_at=now - timedelta(minutes=1),
+            closes_at=now + timedelta(days=1),
+            hold_seconds=3600,
+            cancel_window_seconds=1800,
+        )
+        return sales.create(self.database, sale, "bench")[0].sale.sale_id
+
+    def round(
+        self,
+        sale_id: str,
+        *,
+        factory: str = "app.http.wsgi:create()",
+        ready: str = "/healthz",
+        workers: int = 1,
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Round:
+        """Start a server, send it a rush, and stop it."""
+        with serving(
+            {**self.environment(), **(environment or {})},
+            self.folder / "server.log",
+            workers=workers,
+            factory=factory,
+            ready=ready,
+        ) as (url, server):
+            report = run_rush(replace(self._options(sale_id, url), **options))
+            return Round(report, worker_memory_mb(server))
+
+    def environment(self) -> dict[str, str]:
+        """What a server process of this stage must have in its environment."""
+        return {
+            "FAIRDROP_STATE_DIR": str(self.settings.state_dir),
+            "FAIRDROP_SPANNER_DATABASE": self.settings.spanner_database,
+            "SPANNER_EMULATOR_HOST": os.environ["SPANNER_EMULATOR_HOST"],
+        }
+
+    def _options(self, sale_id: str, url: str) -> RushOptions:
+        return RushOptions(
+            sale_id=sale_id,
+            tokens=FileTokens(self.folder / "tokens.tsv"),
+            answers=self.folder / "answers.jsonl",
+            url=url,
+            buyers=self.buyers,
+            processes=1,
+            connections=CONNECTIONS,
+            limit=1,
+            payment_method="tok_visa",
+            timeout_seconds=60.0,
+            tries_limit=1_000,
+        )
+
+
+@contextmanager
+def staged(buyers: int) -> Iterator[Stage]:
+    """A stage for the length of a block, with nothing left behind. An emulator that is given in the environment is used."""
+    with TemporaryDirectory(prefix="fairdrop-bench-") as name, running(spanner=True) as emulators:
+        os.environ.update(emulators.environment)
+        folder = Path(name)
+        settings = load_settings().model_copy(
+            update={"state_dir": folder, "spanner_database": f"bench-{os.getpid()}", "environment": "development"}
+        )
+        apply(settings, database_id=settings.spanner_database, folder=SCHEMA_ROOT / "orders")
+        tokens = LocalTokens(settings)
+        with (folder / "tokens.tsv").open("w") as file:
+            for index in range(buyers):
+                file.write("\t".join(tokens.token(index)) + "\n")
+        yield Stage(settings, connect(settings), folder, buyers)
+
+
+def worker_memory_mb(server: Child) -> float:
+    """The resident memory of the largest worker under a gunicorn, in MB."""
+    workers = psutil.Process(server.pid).children()
+    return max((worker.memory_info().rss for worker in workers), default=0) / 1e6

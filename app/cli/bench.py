@@ -1,0 +1,72 @@
+"""`fairdrop bench`: measures this code on this machine, and says which figures reach what they should."""
+
+import sys
+from dataclasses import asdict
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from app.bench import measures, stored
+from app.bench.measures import Figure
+from app.bench.stage import staged
+
+MEASURES = {
+    "orders": measures.orders,
+    "sold-out": measures.sold_out,
+    "lone": measures.lone,
+    "workers": measures.workers,
+    "memory": measures.memory,
+    "stored": stored.stored,
+}
+EXIT_NOT_REACHED = 1
+
+
+@click.command("bench")
+@click.argument("names", nargs=-1, type=click.Choice(list(MEASURES)), metavar="[NAME]...")
+@click.option("--buyers", default=20_000, show_default=True, type=click.IntRange(400), help="Buyers of a round.")
+@click.option(
+    "--rounds", default=3, show_default=True, type=click.IntRange(1), help="Rounds of each; the median counts."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def bench(names: tuple[str, ...], buyers: int, rounds: int, as_json: bool) -> None:
+    """Measure NAMEs (all but `stored` unless given) on an emulator of its own, as ratios taken side by side.
+
+    \b
+    orders    orders taken a second against a bare handler and against a transaction an order; commits
+    sold-out  refusals a second against a bare handler
+    lone      round trips and time of an order when nobody else is there
+    workers   two and four workers: errors and the longest wait
+    memory    a worker's memory early and late in a rush
+    stored    orders a second with 1,000,000 orders stored against none (takes minutes and some 12 GB)
+
+    \b
+    Example: fairdrop bench orders sold-out --rounds 5
+    Exit codes: 0, every bound reached; 1, some not.
+    """  # noqa: D301 - \b is click's mark for "do not wrap"
+    say = Console(stderr=True).print
+    chosen = names or tuple(name for name in MEASURES if name != "stored")
+    figures: list[Figure] = []
+    with staged(buyers) as stage:
+        for name in chosen:
+            figures.extend(MEASURES[name](stage, rounds, say))
+    if as_json:
+        click.echo(orjson.dumps([asdict(f) for f in figures], option=orjson.OPT_INDENT_2))
+    else:
+        Console().print(_table(figures))
+    sys.exit(EXIT_NOT_REACHED if any(f.is_reached is False for f in figures) else 0)
+
+
+def _table(figures: list[Figure]) -> Table:
+    table = Table("measured")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    table.add_column("wanted", justify="right")
+    table.add_column("")
+    for f in figures:
+        bound = f"≥ {f.at_least:g}" if f.at_least is not None else f"≤ {f.at_most:g}" if f.at_most is not None else ""
+        mark = {True: "reached", False: "MISSED", None: ""}[f.is_reached]
+        digits = 2 if f.value < 100 else 0  # noqa: PLR2004 - small figures are ratios
+        table.add_row(f.name, f"{f.value:,.{digits}f}", f.unit, bound, mark)
+    return table

@@ -1,0 +1,76 @@
+"""`fairdrop demo`: the main job from nothing to the audit's verdict, on this machine."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from app.cli.audit_text import print_report as print_audit
+from app.cli.common import plain_errors
+from app.cli.rush import progress_on_stderr
+from app.local.children import ChildFailed
+from app.local.demo import DemoOptions, DemoResult, demo
+from app.rush.report_text import print_report as print_rush
+from app.rush.service import RushNotPossibleError
+from emulator import EmulatorError
+
+EXIT_BROKEN = 1
+EXIT_NOT_POSSIBLE = 2
+EXIT_INTERRUPTED = 130
+
+
+@click.command("demo")
+@click.option("--buyers", default=100_000, show_default=True, type=click.IntRange(10), help="How many buyers come.")
+@click.option("--stock", default=1_000, show_default=True, type=click.IntRange(1, 10**6), help="Units on sale.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="gunicorn workers.")
+@click.option(
+    "--state-dir",
+    default=Path(".fairdrop/demo"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where logs, answers and the page go.",
+)
+@click.option("--stay", is_flag=True, help="Keep the service running afterwards, until Ctrl-C.")
+@plain_errors
+def run_demo(buyers: int, stock: int, workers: int, state_dir: Path, stay: bool) -> None:
+    """Sell 1,000 half-price phones to 100,000 buyers: emulators, schema, service, rush, audit. Leaves nothing running.
+
+    \b
+    Example: a small one, with a service to look at afterwards:
+      fairdrop demo --buyers 5000 --stock 100 --stay
+
+    \b
+    Exit codes:
+      0    the audit is clean, and every buyer was answered
+      1    it is not, or somebody never got an answer
+      2    the demo could not be: no emulator, or a process failed
+      130  interrupted (Ctrl-C)
+    """  # noqa: D301 - \b is click's mark for "do not wrap"
+    console = Console(soft_wrap=True)
+    options = DemoOptions(buyers, stock, workers, state_dir)
+    try:
+        with progress_on_stderr() as progress, demo(options, console.print, progress) as result:
+            _tell(result, console)
+            if stay:
+                _stay(result, console)
+            code = EXIT_BROKEN if result.audit.broken or result.rush.unanswered else 0
+    except (EmulatorError, ChildFailed, RushNotPossibleError) as error:
+        click.echo(f"demo: {error}", err=True)
+        code = EXIT_NOT_POSSIBLE
+    except KeyboardInterrupt:
+        click.echo("demo: interrupted; everything it started is stopped", err=True)
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
+
+
+def _tell(result: DemoResult, console: Console) -> None:
+    print_rush(result.rush, console)
+    print_audit(result.audit, console)
+    console.print(f"the page to look at: {result.page}")
+
+
+def _stay(result: DemoResult, console: Console) -> None:
+    console.print(f"the service runs at {result.url}  (interface: {result.url}/docs); a seller's token:")
+    console.print(result.seller_token)
+    console.input("Enter or Ctrl-C ends it. ")

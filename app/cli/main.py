@@ -1,0 +1,39 @@
+"""`fairdrop`: the one command line tool. A subcommand is imported only when it is asked for, so that `--help` stays quick."""
+
+from importlib import import_module
+
+import click
+
+SUBCOMMANDS = {
+    "audit": ("app.cli.audit", "audit", "Check a sale's invariants over the whole database."),
+    "bench": ("app.cli.bench", "bench", "Measure this machine: ratios taken side by side."),
+    "demo": ("app.cli.demo", "run_demo", "Sell 1,000 phones to 100,000 buyers here, from nothing to the audit."),
+    "emulator": ("app.cli.emulator", "emulator", "Start and stop the Spanner and Pub/Sub emulators."),
+    "rush": ("app.cli.rush", "rush", "Send a crowd of buyers to a running service."),
+    "sale": ("app.cli.sale", "sale", "Create, show, change, open, pause, close and restock sales."),
+    "schema": ("app.cli.schema", "schema", "Apply the database schema, show its status, pre-split a sale."),
+    "serve": ("app.cli.serve", "serve", "Run the HTTP service under gunicorn."),
+    "token": ("app.cli.token", "token", "Sign a bearer token with the local issuer (development only)."),
+}
+"""Name: module, attribute, and the line that `fairdrop --help` shows."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return sorted(SUBCOMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in SUBCOMMANDS:
+            return None
+        module, attribute, _help = SUBCOMMANDS[name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in sorted(SUBCOMMANDS.items())])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def fairdrop() -> None:
+    """Fairdrop, a flash-sale order service. `fairdrop COMMAND --help` shows an example of each command."""
