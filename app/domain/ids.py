@@ -7,6 +7,9 @@ import zlib
 ORDER_NAMESPACE = uuid.UUID("5b6f0c5e-8a53-5d2b-9d0a-0f1f6f6d7a10")
 """Namespace of order ids (RFC 9562, version 5)."""
 
+_VERSION_AND_VARIANT = 0xF << 76 | 0x3 << 62
+_VERSION_5 = 0x5 << 76 | 0x2 << 62
+
 OUTBOX_SHARD_COUNT = 16
 """Fixed for the life of a database: relays keep a cursor for each, and one order's events must stay in one of them."""
 
@@ -16,7 +19,15 @@ def order_id(sale_id: str, customer_id: str, idempotency_key: str) -> str:
 
     The customer's length is part of the name, so that no customer and key can spell another pair's name.
     """
-    return str(uuid.uuid5(ORDER_NAMESPACE, f"{sale_id}\n{len(customer_id)}:{customer_id}\n{idempotency_key}"))
+    return _uuid5(f"{sale_id}\n{len(customer_id)}:{customer_id}\n{idempotency_key}")
+
+
+def _uuid5(name: str) -> str:
+    """`str(uuid.uuid5(ORDER_NAMESPACE, name))` in half its time; every request of a crowd pays for it."""
+    digest = hashlib.sha1(ORDER_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16])
+    h = f"{number & ~_VERSION_AND_VARIANT | _VERSION_5:032x}"
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
 def fingerprint(units: int, payment_method: str | None) -> str:
@@ -26,7 +37,7 @@ def fingerprint(units: int, payment_method: str | None) -> str:
 
 def restock_id(sale_id: str, idempotency_key: str) -> str:
     """The id of the restock that this key names in this sale."""
-    return str(uuid.uuid5(ORDER_NAMESPACE, f"restock\n{sale_id}\n{idempotency_key}"))
+    return _uuid5(f"restock\n{sale_id}\n{idempotency_key}")
 
 
 def outbox_shard(sale_id: str, shard_id: int) -> int:

@@ -37,7 +37,7 @@ def parse_body(model: type[Model], body: bytes) -> Model:
 
 def idempotency_key() -> str:
     """The Idempotency-Key header: 1 to 255 visible ASCII characters. Raises InvalidValue."""
-    key = request.headers.get("Idempotency-Key", "")
+    key: str = request.environ.get("HTTP_IDEMPOTENCY_KEY", "")
     if not key:
         raise InvalidValue(
             field="Idempotency-Key", rule="is required: a new one for each order, the same for its retries"

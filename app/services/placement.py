@@ -14,7 +14,7 @@ from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest
 from app.services.concurrency import Concurrency, Threads
 from app.services.lane import Lane, Taken
-from app.services.watch import SaleWatch, Sight
+from app.services.watch import LOOK_AHEAD_SHARE, SaleWatch, Sight
 from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, snapshot
@@ -116,7 +116,7 @@ class Placement:
         refusal, age_ms = sight.refusal(units, self.clock), sight.age_ms(time.monotonic())
         if age_ms > self._settings.sold_out_memory_ms or not isinstance(refusal, SoldOut):
             return None
-        if age_ms > self._settings.sold_out_memory_ms / 2:
+        if age_ms > self._settings.sold_out_memory_ms * LOOK_AHEAD_SHARE:
             counter.watch.look_soon()
         customer = customer_id()
         if customer is None or not counter.watch.surely_new(order_id(sale_id, customer, idempotency_key)):

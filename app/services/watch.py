@@ -29,6 +29,10 @@ _log = logging.getLogger(__name__)
 ORDER_IDS_PER_LOOK = 20_000
 """Rows that one look adds to the filter at the most, so that a look stays short; a large sale's filter fills over several."""
 
+LOOK_AHEAD_SHARE = 0.7
+"""The next look begins at this share of the age that is still good: the rest is time for it, and fewer looks leave the
+processor to the refusals."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -101,7 +105,7 @@ class SaleWatch:
         while True:
             sight, now = self._sight, time.monotonic()
             if sight is not None and (sight.age_ms(now) <= max_age_ms or sight.taken_at >= asked_at):
-                if sight.age_ms(now) > max_age_ms / 2:
+                if sight.age_ms(now) > max_age_ms * LOOK_AHEAD_SHARE:
                     self.look_soon()
                 return sight
             waiter = self._concurrency.waiter()

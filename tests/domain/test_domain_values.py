@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.currency import CURRENCIES
-from app.domain.ids import OUTBOX_SHARD_COUNT, fingerprint, order_id, outbox_shard, restock_id
+from app.domain.ids import ORDER_NAMESPACE, OUTBOX_SHARD_COUNT, fingerprint, order_id, outbox_shard, restock_id
 from app.domain.membership import OrderIdFilter
 from app.domain.timestamps import rfc3339
 
@@ -113,3 +113,9 @@ def test_currencies_are_the_active_codes_of_iso_4217() -> None:
     # Withdrawn, funds, metals and test codes are not money that a buyer pays with.
     assert not CURRENCIES & {"DEM", "HRK", "CHE", "XAU", "XTS", "XXX"}
     assert all(len(code) == 3 and code.isascii() and code.isupper() for code in CURRENCIES)
+
+
+@given(st.text(min_size=1, max_size=128), st.text(min_size=1, max_size=40))
+def test_an_order_id_is_the_uuid5_of_sale_customer_and_key(customer_id: str, key: str) -> None:
+    name = f"iphone\n{len(customer_id)}:{customer_id}\n{key}"
+    assert order_id("iphone", customer_id, key) == str(uuid.uuid5(ORDER_NAMESPACE, name))
