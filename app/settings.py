@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     spanner_project: str = Field("fairdrop-local", description="Google Cloud project of the Spanner instance.")
     spanner_instance: str = Field("fairdrop", description="Spanner instance.")
     spanner_database: str = Field("fairdrop", description="Spanner database of the order service.")
+    payments_database: str = Field("fairdrop-payments", description="Spanner database of the payment service.")
     rpc_deadline_seconds: float = Field(
         5.0, gt=0, description="Longest wait for one Spanner call; then its outcome is unknown."
     )
@@ -47,12 +48,41 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(16_384, ge=1_024, description="Longest request body; past it, 413.")
 
+    pubsub_project: str = Field("", description="Google Cloud project of the topics; empty: that of Spanner.")
+    lease_seconds: float = Field(
+        10.0, ge=0.5, le=300, description="How long a worker that is gone keeps its share of the work from the others."
+    )
+    relay_duplicate_share: float = Field(
+        0.0, ge=0, le=1, description="Share of events published twice, to try the consumers with; 0 in production."
+    )
+
+    payment_gateway: Literal["simulator", "stripe"] = Field(
+        "simulator", description="Which gateway the payment service uses; the simulator is refused in production."
+    )
+    gateway_url: str = Field("http://127.0.0.1:8090", description="Where the gateway simulator listens.")
+    gateway_timeout_seconds: float = Field(
+        5.0, gt=0, le=10, description="Longest wait for one gateway call; then its outcome is unknown."
+    )
+    gateway_concurrency: int = Field(32, ge=1, le=256, description="Gateway calls that one process makes at once.")
+    stripe_api_key: SecretStr = Field(SecretStr(""), description="Stripe's secret (or restricted) key; never logged.")
+    stripe_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="Stripe's signing secret of our webhook endpoint; never logged."
+    )
+    stripe_api_base: str = Field("https://api.stripe.com", description="Stripe's address; another only for tests.")
+
+    @property
+    def broker_project(self) -> str:
+        """The project of the topics."""
+        return self.pubsub_project or self.spanner_project
+
     @model_validator(mode="after")
     def _production_is_complete(self) -> "Settings":
         if self.environment == "production" and not self.auth_jwks_url.startswith("https://"):
             raise ValueError(
                 "FAIRDROP_AUTH_JWKS_URL must be an https address in production: the local issuer is refused there"
             )
+        if self.environment == "production" and self.relay_duplicate_share:
+            raise ValueError("FAIRDROP_RELAY_DUPLICATE_SHARE must be 0 in production: it is for trying the consumers")
         return self
 
 

@@ -7,13 +7,17 @@ import click
 SUBCOMMANDS = {
     "audit": ("app.cli.audit", "audit", "Check a sale's invariants over the whole database."),
     "bench": ("app.cli.bench", "bench", "Measure this machine: ratios taken side by side."),
+    "dead-letters": ("app.cli.dead_letters", "dead_letters", "Show the messages that no consumer could deal with."),
     "demo": ("app.cli.demo", "run_demo", "Sell 1,000 phones to 100,000 buyers here, from nothing to the audit."),
     "emulator": ("app.cli.emulator", "emulator", "Start and stop the Spanner and Pub/Sub emulators."),
+    "gateway": ("app.cli.gateway", "gateway", "Run the payment gateway's simulator (development only)."),
+    "replay": ("app.cli.replay", "replay", "Publish events again from a time on."),
     "rush": ("app.cli.rush", "rush", "Send a crowd of buyers to a running service."),
     "sale": ("app.cli.sale", "sale", "Create, show, change, open, pause, close and restock sales."),
     "schema": ("app.cli.schema", "schema", "Apply the database schema, show its status, pre-split a sale."),
     "serve": ("app.cli.serve", "serve", "Run the HTTP service under gunicorn."),
     "token": ("app.cli.token", "token", "Sign a bearer token with the local issuer (development only)."),
+    "work": ("app.cli.work", "work", "Run a worker: relay, settlement, deadlines, payments, payments-relay."),
 }
 """Name: module, attribute, and the line that `fairdrop --help` shows."""
 

@@ -28,6 +28,11 @@ class DatabaseClock:
             self._offset = offset if self._offset is None else max(self._offset, offset)
 
     @property
+    def is_set(self) -> bool:
+        """Whether a timestamp has been seen."""
+        return self._offset is not None
+
+    @property
     def proven(self) -> datetime:
         """The latest timestamp given out: whatever is committed from now on has a later one."""
         return self._proven

@@ -40,6 +40,17 @@ QUERY_DEADLINE_FACTOR = 20
 RETRY_AFTER_SECONDS = 1
 """What a buyer is told when the database does not answer."""
 
+READ_TRIES = 3
+READ_PAUSE_SECONDS = 0.05
+"""A connection that the server's restart has cut is made anew within the pause; a server that is gone is not waited for."""
+
+
+class _Unreachable(google_errors.GoogleAPICallError):
+    """No server took the call, so nothing was written. Not ServiceUnavailable, which the library answers, when a read gets it, by
+    asking again at once and without end.
+    """
+
+
 _UNKNOWN = (
     google_errors.DeadlineExceeded,
     google_errors.ServiceUnavailable,
@@ -70,12 +81,12 @@ class _BoundedClient(SpannerClient):
         return {**kwargs, "timeout": self.deadline_seconds * factor, "retry": None}
 
     def streaming_read(self, *args: Any, **kwargs: Any) -> Any:
-        return super().streaming_read(
-            *args, **self._bounded(kwargs, QUERY_DEADLINE_FACTOR if _pages(args, kwargs) else 1)
-        )
+        bounded = self._bounded(kwargs, QUERY_DEADLINE_FACTOR if _pages(args, kwargs) else 1)
+        return _reached(lambda: super(_BoundedClient, self).streaming_read(*args, **bounded))
 
     def execute_streaming_sql(self, *args: Any, **kwargs: Any) -> Any:
-        return super().execute_streaming_sql(*args, **self._bounded(kwargs, QUERY_DEADLINE_FACTOR))
+        bounded = self._bounded(kwargs, QUERY_DEADLINE_FACTOR)
+        return _reached(lambda: super(_BoundedClient, self).execute_streaming_sql(*args, **bounded))
 
     def begin_transaction(self, *args: Any, **kwargs: Any) -> Any:
         return super().begin_transaction(*args, **self._bounded(kwargs))
@@ -87,7 +98,23 @@ class _BoundedClient(SpannerClient):
         return super().rollback(*args, **self._bounded(kwargs))
 
     def create_session(self, *args: Any, **kwargs: Any) -> Any:
-        return super().create_session(*args, **self._bounded(kwargs))
+        bounded = self._bounded(kwargs)
+        return _reached(lambda: super(_BoundedClient, self).create_session(*args, **bounded))
+
+
+def _reached(call: Callable[[], Result]) -> Result:
+    """Make a call that writes nothing; raises _Unreachable when there is no server. A stream that breaks later the library takes
+    up by itself.
+    """
+    for _ in range(READ_TRIES - 1):
+        try:
+            return call()
+        except google_errors.ServiceUnavailable:
+            time.sleep(READ_PAUSE_SECONDS)
+    try:
+        return call()
+    except google_errors.ServiceUnavailable as error:
+        raise _Unreachable(error.message) from error  # type: ignore[no-untyped-call]
 
 
 def _pages(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -161,8 +188,11 @@ def _prepare_for_emulator() -> None:
         os.environ["SPANNER_DISABLE_BUILTIN_METRICS"] = "true"
 
 
-def connect(settings: Settings) -> FairdropDatabase:
-    """A handle to the service's database; no call is made yet. Under gunicorn: after the fork, as gRPC demands."""
+def connect(settings: Settings, database_id: str | None = None) -> FairdropDatabase:
+    """A handle to a database, the order service's unless another is named; no call is made yet.
+
+    Under gunicorn: after the fork, as gRPC demands.
+    """
     options: dict[str, Any] = {}
     if os.environ.get("SPANNER_EMULATOR_HOST"):
         _prepare_for_emulator()
@@ -170,7 +200,8 @@ def connect(settings: Settings) -> FairdropDatabase:
     client = spanner.Client(project=settings.spanner_project, **options)
     instance = client.instance(settings.spanner_instance)
     pool = _SessionPool()
-    database = FairdropDatabase(settings.spanner_database, instance, pool=pool)  # type: ignore[no-untyped-call]
+    name = database_id or settings.spanner_database
+    database = FairdropDatabase(name, instance, pool=pool)  # type: ignore[no-untyped-call]
     pool.bind(database)
     database.deadline_seconds = settings.rpc_deadline_seconds
     return database
@@ -189,6 +220,8 @@ def _named_errors(database: FairdropDatabase) -> Iterator[None]:
         # A session, the database or a table: nothing that a transaction of ours could miss by itself.
         database.forget_sessions()
         raise StorageUnavailable(_missing(error.message), RETRY_AFTER_SECONDS) from error
+    except _Unreachable as error:
+        raise StorageUnavailable("the database cannot be reached", RETRY_AFTER_SECONDS) from error
     except _UNKNOWN as error:
         raise OutcomeUnknown("the database does not answer", RETRY_AFTER_SECONDS) from error
     except (google_errors.InvalidArgument, google_errors.FailedPrecondition, google_errors.OutOfRange) as error:
@@ -223,13 +256,18 @@ def transact(
         last[:] = [transaction]
         return work(transaction, *args, **kwargs)
 
-    with _named_errors(database):
-        value: Result = database.run_in_transaction(  # type: ignore[no-untyped-call]
-            attempt,
-            timeout_secs=database.deadline_seconds,
-            default_retry_delay=random.uniform(0.25, 1.75) * ABORT_DELAY_SECONDS,  # noqa: S311  # jitter is no secret
-            transaction_tag=tag,
-        )
+    try:
+        with _named_errors(database):
+            value: Result = database.run_in_transaction(  # type: ignore[no-untyped-call]
+                attempt,
+                timeout_secs=database.deadline_seconds,
+                default_retry_delay=random.uniform(0.25, 1.75) * ABORT_DELAY_SECONDS,  # noqa: S311  # jitter is no secret
+                transaction_tag=tag,
+            )
+    finally:
+        # The library marks the thread as in a transaction before it has a session, and when it gets none leaves it marked: this
+        # thread could never transact again.
+        database._local.transaction_running = False
     committed: Any = last[0].committed
     return value, committed
 

@@ -1,0 +1,138 @@
+"""Consuming a subscription in batches: pull, handle, and acknowledge only what is durably done."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from google.api_core import exceptions as google_errors
+from google.pubsub_v1 import ReceivedMessage
+
+from app.messaging.broker import broker_errors, subscriber_client
+from app.messaging.events import Event, Malformed, decode
+from app.messaging.publisher import Publisher
+from app.messaging.topics import Route, subscription_path
+
+log = logging.getLogger(__name__)
+
+BATCH_LIMIT = 500
+PULL_SECONDS = 5.0
+"""How long a pull waits for a first message; a worker that is told to stop waits no longer than this."""
+CALL_SECONDS = 10.0
+RETRY_SECONDS = 2
+"""When a message that is not done yet is delivered again."""
+REASON_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The event is durably dealt with, or was before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not yet: deliver it again soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """It can never be dealt with; a person must look."""
+
+    reason: str
+
+
+Verdict = Done | Retry | Poison
+Handle = Callable[[Sequence[Event]], Sequence[Verdict]]
+
+
+class Consumer:
+    """One process's consumer of one subscription. Not thread-safe."""
+
+    def __init__(self, project: str, route: Route) -> None:
+        """No call is made yet."""
+        self._subscription = subscription_path(project, route.subscription)
+        self._client = subscriber_client()
+        self._dead = Publisher(project, route.dead_topic, "")
+        self.handled = 0
+        self.poisoned = 0
+
+    def step(self, handle: Handle) -> int:
+        """Pull a batch and deal with it; the number of messages. Raises BrokerUnavailable, and whatever `handle` raises:
+        then nothing of the batch is acknowledged, and all of it comes again soon.
+        """
+        messages = self._pull()
+        if not messages:
+            return 0
+        try:
+            verdicts = self._judge(messages, handle)
+        except BaseException:
+            self._postpone([message.ack_id for message in messages])
+            raise
+        done = [m.ack_id for m, verdict in zip(messages, verdicts, strict=True) if isinstance(verdict, Done)]
+        for message, verdict in zip(messages, verdicts, strict=True):
+            if isinstance(verdict, Poison):
+                self._bury(message, verdict.reason)
+                done.append(message.ack_id)
+        if done:
+            with broker_errors():
+                self._client.acknowledge(
+                    request={"subscription": self._subscription, "ack_ids": done}, timeout=CALL_SECONDS
+                )
+        self._postpone([m.ack_id for m, verdict in zip(messages, verdicts, strict=True) if isinstance(verdict, Retry)])
+        self.handled += len(done)
+        return len(messages)
+
+    def close(self) -> None:
+        """Close the channels."""
+        self._client.transport.close()
+        self._dead.close()
+
+    def _pull(self) -> list[ReceivedMessage]:
+        """What is there, up to the limit of a batch; waits a while for a first message."""
+        request = {"subscription": self._subscription, "max_messages": BATCH_LIMIT}
+        with broker_errors():
+            try:
+                answer = self._client.pull(request=request, timeout=PULL_SECONDS, retry=None)
+            except google_errors.DeadlineExceeded:
+                return []
+        return list(answer.received_messages)
+
+    @staticmethod
+    def _judge(messages: Sequence[ReceivedMessage], handle: Handle) -> list[Verdict]:
+        events: list[Event] = []
+        verdicts: list[Verdict | None] = []
+        for message in messages:
+            try:
+                events.append(decode(message.message.data))
+                verdicts.append(None)
+            except Malformed as error:
+                verdicts.append(Poison(f"unreadable: {error}"))
+        said = iter(handle(events) if events else ())
+        return [next(said) if verdict is None else verdict for verdict in verdicts]
+
+    def _bury(self, message: ReceivedMessage, reason: str) -> None:
+        self._dead.publish_raw(
+            message.message.data,
+            {
+                **dict(message.message.attributes),
+                "reason": reason[:REASON_LIMIT],
+                "subscription": self._subscription.rpartition("/")[2],
+            },
+        )
+        self.poisoned += 1
+        log.error("message %s is a dead letter: %s", message.message.message_id, reason[:REASON_LIMIT])
+
+    def _postpone(self, ack_ids: Sequence[str]) -> None:
+        if not ack_ids:
+            return
+        try:
+            self._client.modify_ack_deadline(
+                request={
+                    "subscription": self._subscription,
+                    "ack_ids": list(ack_ids),
+                    "ack_deadline_seconds": RETRY_SECONDS,
+                },
+                timeout=CALL_SECONDS,
+            )
+        except google_errors.GoogleAPICallError:
+            # They come again anyway, when their deadline passes.
+            log.warning("%d messages could not be postponed", len(ack_ids))

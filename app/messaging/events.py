@@ -1,0 +1,72 @@
+"""An event on the wire: CloudEvents 1.0, structured JSON. `docs/events.md` lists every type."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app.domain.timestamps import rfc3339
+
+ORDERS_SOURCE = "/fairdrop/orders"
+PAYMENTS_SOURCE = "/fairdrop/payments"
+TYPE_PREFIX = "fairdrop."
+SPEC_VERSION = "1.0"
+
+
+class Malformed(Exception):
+    """The bytes are no event of ours; the message says why and repeats none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to an order. `id` is the same at every delivery; `time` is the commit timestamp."""
+
+    type: str
+    order_id: str
+    id: str
+    time: datetime
+    data: Mapping[str, Any]
+
+
+def encode(event: Event, source: str) -> bytes:
+    """The event as a message's data."""
+    return orjson.dumps(
+        {
+            "specversion": SPEC_VERSION,
+            "id": event.id,
+            "source": source,
+            "type": TYPE_PREFIX + event.type,
+            "subject": event.order_id,
+            "time": rfc3339(event.time),
+            "datacontenttype": "application/json",
+            "data": event.data,
+        }
+    )
+
+
+def decode(message: bytes) -> Event:
+    """The event of a message's data. Raises Malformed."""
+    try:
+        body = orjson.loads(message)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("not JSON") from error
+    if not isinstance(body, dict) or body.get("specversion") != SPEC_VERSION:
+        raise Malformed(f"not a CloudEvent of version {SPEC_VERSION}")
+    kind, order_id, name, time, data = (body.get(key) for key in ("type", "subject", "id", "time", "data"))
+    if not isinstance(kind, str) or not kind.startswith(TYPE_PREFIX):
+        raise Malformed(f"its type does not begin with {TYPE_PREFIX}")
+    if not isinstance(order_id, str) or not isinstance(name, str) or not isinstance(data, dict):
+        raise Malformed("subject and id must be texts, and data an object")
+    return Event(kind.removeprefix(TYPE_PREFIX), order_id, name, _moment(time), data)
+
+
+def _moment(text: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Malformed("time must be an RFC 3339 text")
+    return moment

@@ -1,0 +1,1 @@
+"""Loops that run until SIGTERM: fetch, call a service, acknowledge. Nothing is decided here."""

@@ -1,0 +1,189 @@
+"""The relay publishes every row at least once and each order's in order, whatever happens between publishing and ticking off."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from google.cloud.spanner_v1 import KeySet
+from relay_world import Broker, open_relay, run_dry, write
+
+from app.messaging.broker import BrokerUnavailable
+from app.services import relay as relay_module
+from app.services.leases import LeaseKeeper
+from app.services.relay import SLOTS, order_event_id, replay
+from app.settings import Settings
+from app.storage.clock import DatabaseClock
+from app.storage.database import FairdropDatabase, connect, transact
+
+
+@pytest.fixture(autouse=True)
+def _empty(database: FairdropDatabase) -> Iterator[None]:
+    yield
+
+    def clear(transaction: object) -> None:
+        for table in ("Outbox", "OutboxCursors", "Leases"):
+            transaction.delete(table, KeySet(all_=True))  # type: ignore[attr-defined]
+
+    transact(database, "clear", clear)
+
+
+def test_every_row_is_published_once_and_in_order_when_nothing_fails(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    for seq in range(1, 4):
+        for order in range(20):
+            write(database, order % 16, f"o-{order}", seq)
+    broker = Broker()
+    run_dry(open_relay(settings, broker))
+    assert len(broker.events) == len(set(broker.ids())) == 60
+    for order in range(20):
+        assert [i for i in broker.ids() if i.startswith(f"o-{order}:")] == [f"o-{order}:{seq}" for seq in (1, 2, 3)]
+
+
+def test_a_relay_that_starts_later_goes_on_where_the_cursor_is(settings: Settings, database: FairdropDatabase) -> None:
+    broker = Broker()
+    write(database, 3, "o-1", 1, 2)
+    first = open_relay(settings, broker, lease_seconds=0.5)
+    run_dry(first)
+    write(database, 3, "o-1", 3)
+    time.sleep(0.6)
+    run_dry(open_relay(settings, broker))
+    assert broker.ids() == ["o-1:1", "o-1:2", "o-1:3"]
+
+
+def test_without_the_brokers_acknowledgement_the_cursor_stays_and_the_page_is_published_again(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    write(database, 0, "o-1", 1, 2)
+    broker = Broker()
+    broker.failures_before = 1
+    broker.failures_after = 1
+    relay = open_relay(settings, broker)
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable):
+            relay.step()
+    run_dry(relay)
+    assert broker.ids() == ["o-1:1", "o-1:2"] * 2
+
+
+def test_a_relay_that_dies_between_publishing_and_ticking_off_is_repeated_by_the_next(
+    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(database, 0, "o-1", 1)
+    broker = Broker()
+    dying = open_relay(settings, broker, lease_seconds=0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(relay_module, "transact", _die)
+        with pytest.raises(KeyboardInterrupt):
+            dying.step()
+    time.sleep(0.6)
+    run_dry(open_relay(settings, broker))
+    assert broker.ids() == ["o-1:1", "o-1:1"]
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_while_writers_commit_all_the_time_nothing_is_skipped(settings: Settings, database: FairdropDatabase) -> None:
+    broker = Broker()
+    relay = open_relay(settings, broker)
+    writing = threading.Event()
+    writing.set()
+
+    def writer(number: int) -> None:
+        own = connect(settings)
+        for seq in range(1, 31):
+            write(own, number % 2, f"w-{number}", seq)
+
+    writers = [threading.Thread(target=writer, args=(number,)) for number in range(4)]
+    for thread in writers:
+        thread.start()
+    while any(thread.is_alive() for thread in writers):
+        relay.step()
+    run_dry(relay)
+    for number in range(4):
+        assert [i for i in broker.ids() if i.startswith(f"w-{number}:")] == [
+            f"w-{number}:{seq}" for seq in range(1, 31)
+        ]
+
+
+def test_a_backlog_larger_than_a_page_is_published_whole_and_no_shard_starves(
+    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "PAGE_ROWS", 10)
+    for order in range(6):
+        write(database, 0, f"busy-{order}", *range(1, 6))
+    write(database, 15, "quiet", 1)
+    broker = Broker()
+    relay = open_relay(settings, broker)
+    run_dry(relay)
+    assert sorted(broker.ids()) == sorted([f"busy-{o}:{s}" for o in range(6) for s in range(1, 6)] + ["quiet:1"])
+
+
+def test_two_relays_share_the_shards_and_a_dead_ones_move_on(settings: Settings, database: FairdropDatabase) -> None:
+    database_clock = DatabaseClock()
+    database_clock.observe(datetime.now(UTC))
+    ann, bob = (LeaseKeeper(connect(settings), database_clock, "relay", SLOTS, 0.6, name) for name in ("ann", "bob"))
+    ann.keep()
+    for keeper in (bob, ann, bob, ann, bob):
+        keeper.keep()
+        time.sleep(0.21)
+    assert len(ann.keep()) == len(bob.keep()) == 8
+    assert not ann.keep() & bob.keep()
+    give_up = time.monotonic() + 20
+    while len(ann.keep()) < 16 and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert ann.keep() == frozenset(SLOTS)
+
+
+def test_a_relay_that_slept_through_its_lease_ticks_nothing_off(settings: Settings, database: FairdropDatabase) -> None:
+    broker = Broker()
+    sleeper = open_relay(settings, broker, lease_seconds=0.5)
+    write(database, 5, "o-1", 1)
+    other = open_relay(settings, Broker())
+
+    def sleep_and_be_overtaken() -> None:
+        broker.on_publish = lambda: None
+        time.sleep(0.6)
+        run_dry(other)
+        write(database, 5, "o-1", 2)
+
+    broker.on_publish = sleep_and_be_overtaken
+    sleeper.step()
+    run_dry(other)
+    with database.snapshot() as reads:
+        (row,) = reads.read("OutboxCursors", ("EventSeq", "Published"), KeySet(keys=[[5]]))
+    assert row == [2, 2]
+
+
+def test_duplicates_are_made_only_when_asked_for(settings: Settings, database: FairdropDatabase) -> None:
+    write(database, 0, "o-1", *range(1, 51))
+    broker = Broker()
+    run_dry(open_relay(settings, broker, duplicates=1.0))
+    assert sorted(broker.ids()) == sorted(f"o-1:{seq}" for seq in range(1, 51) for _ in range(2))
+
+
+def test_the_lag_is_told_from_commit_to_acknowledgement(settings: Settings, database: FairdropDatabase) -> None:
+    write(database, 0, "o-1", 1)
+    relay = open_relay(settings, Broker())
+    assert relay.stats.lag_p50 is None
+    run_dry(relay)
+    assert relay.stats.published == 1
+    assert relay.stats.lag_p99 is not None
+    assert 0 <= relay.stats.lag_p99 < 60
+
+
+def test_a_replay_publishes_again_from_a_time_and_moves_no_cursor(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    write(database, 0, "o-1", 1)
+    write(database, 7, "o-2", 1)
+    run_dry(open_relay(settings, Broker()))
+    broker = Broker()
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    assert replay(database, broker, order_event_id, since, range(16), lambda _: None) == 2
+    assert sorted(broker.ids()) == ["o-1:1", "o-2:1"]
+    assert replay(database, broker, order_event_id, datetime.now(UTC) + timedelta(hours=1), [0], lambda _: None) == 0
