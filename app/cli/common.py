@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from app.domain.errors import FairdropError, InvalidValue, StorageUnavailable
 from app.http.problems import PROBLEMS
+from app.payments.gateways import GatewayMisconfigured
 from app.settings import Settings, load_settings
 from app.storage.schema_errors import SchemaError
 
@@ -59,7 +60,7 @@ def plain_errors(command: Callable[Arguments, Result]) -> Callable[Arguments, Re
             return command(*args, **kwargs)
         except InvalidValue as error:
             raise Invalid(f"{option_of(error.field)}: {error.rule}") from error
-        except (FairdropError, SchemaError) as error:
+        except (FairdropError, SchemaError, GatewayMisconfigured) as error:
             raise Refused(_sentence(error)) from error
         except GoogleAuthError as error:
             raise Refused(_NO_CREDENTIALS) from error

@@ -1,0 +1,51 @@
+"""The payment worker: order events in, gateway calls and payment events out."""
+
+import logging
+import threading
+import time
+
+from app.messaging.consumer import Consumer
+from app.messaging.topics import ORDER_EVENTS, ensure_topics
+from app.payments.gateways.choice import gateway_of
+from app.payments.service import PaymentService
+from app.payments.store import SpannerBooks
+from app.settings import Settings
+from app.storage.database import connect
+from app.workers.loop import keep_going
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_SECONDS = 60.0
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Handle order events until told to stop. Raises GatewayMisconfigured before anything is taken."""
+    gateway = gateway_of(settings)
+    books = SpannerBooks(connect(settings, settings.payments_database))
+    service = PaymentService(books, gateway, concurrency=settings.gateway_concurrency, stop=stop)
+    consumer = Consumer(settings.broker_project, ORDER_EVENTS)
+    # A pull waits for messages by itself.
+    keep_going(_Step(settings, consumer, service), stop, idle_seconds=0.0)
+    service.close()
+    consumer.close()
+    log.info("handled %d messages, %d of them poison", consumer.handled, consumer.poisoned)
+
+
+class _Step:
+    """The topics once, then a batch at a time, and a sweep now and then."""
+
+    def __init__(self, settings: Settings, consumer: Consumer, service: PaymentService) -> None:
+        self._project = settings.broker_project
+        self._consumer = consumer
+        self._service = service
+        self._has_topics = False
+        self._sweep_at = time.monotonic()
+
+    def __call__(self) -> int:
+        if not self._has_topics:
+            ensure_topics(self._project)
+            self._has_topics = True
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP_EVERY_SECONDS
+            self._service.sweep()
+        return self._consumer.step(self._service.handle)
