@@ -110,6 +110,13 @@ class TransitionRefused(FairdropError):
 
 
 @dataclass(eq=False)
+class CancelWindowClosed(FairdropError):
+    """The payment is being captured, or is about to be: since `closed_at` the order is not the customer's to cancel."""
+
+    closed_at: datetime
+
+
+@dataclass(eq=False)
 class Overloaded(FairdropError):
     """The lane is full, or the request's deadline passed before its batch was done: come again, with the same key."""
 
@@ -121,6 +128,21 @@ class StorageUnavailable(FairdropError):
     """The database does not answer, or lacks the schema: come again, with the same key."""
 
     detail: str
+    retry_after_seconds: int
+
+
+@dataclass(eq=False)
+class TooManyWaiting(FairdropError):
+    """So many requests wait for a change in this process that another gets no place: come again."""
+
+    retry_after_seconds: int
+
+
+@dataclass(eq=False)
+class WaitSuperseded(FairdropError):
+    """More than `limit` requests of this customer wait for a change, and newer ones have taken this one's place."""
+
+    limit: int
     retry_after_seconds: int
 
 

@@ -1,6 +1,7 @@
 """Names derived from what they name: the order's id, the fingerprint of a request, the outbox shard of an order."""
 
 import hashlib
+import re
 import uuid
 import zlib
 
@@ -28,6 +29,14 @@ def _uuid5(name: str) -> str:
     number = int.from_bytes(digest[:16])
     h = f"{number & ~_VERSION_AND_VARIANT | _VERSION_5:032x}"
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+_ORDER_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_order_id(text: str) -> bool:
+    """Whether a text has the form of an order id; any other names no order."""
+    return _ORDER_ID.fullmatch(text) is not None
 
 
 def fingerprint(units: int, payment_method: str | None) -> str:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.states import Status
+from app.domain.states import FINAL, Status
 
 MAX_CUSTOMER_ID_LENGTH = 128
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 MAX_PAYMENT_METHOD_LENGTH = 256
+MAX_EVENT_SEQ = 2**31 - 1
+"""An order has some ten events in its life; the bound is for numbers that clients send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One row of Orders. (placed_at, shard_id, seq) is the queue position; `placed_at` is the commit timestamp."""
+    """One row of Orders. (placed_at, shard_id, seq) is the queue position; `placed_at` is the commit timestamp.
+
+    `event_seq` grows by one with every change.
+    """
 
     customer_id: str
     sale_id: str
@@ -38,3 +43,22 @@ class Order:
     placed_at: datetime
     fingerprint: str
     due_at: datetime | None
+    confirmed_at: datetime | None = None
+    event_seq: int = 1
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the status will never change again."""
+        return self.status in FINAL
+
+    @property
+    def is_cancellable(self) -> bool:
+        """Whether the order's state takes a cancel; once the payment is authorized, only up to `cancellable_until`."""
+        if self.status is Status.AUTHORIZED:
+            return self.confirmed_at is None
+        return self.status in (Status.PENDING, Status.WAITLISTED)
+
+    @property
+    def cancellable_until(self) -> datetime | None:
+        """When the cancel window closes, by the database's clock; None while none is open."""
+        return self.due_at if self.status is Status.AUTHORIZED and self.confirmed_at is None else None

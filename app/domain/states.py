@@ -34,6 +34,7 @@ class Trigger(StrEnum):
     AUTHORIZE = "authorize"
     DECLINE = "decline"
     EXPIRE = "expire"
+    CONFIRM = "confirm"
     CAPTURE = "capture"
     CAPTURE_FAIL = "capture_fail"
     CANCEL = "cancel"
@@ -75,9 +76,17 @@ TRANSITIONS: Mapping[tuple[Status | None, Trigger], Transition] = {
     (Status.PENDING, Trigger.DECLINE): Transition(Status.PAYMENT_FAILED, StockEffect.RELEASE, _RELEASED),
     (Status.PENDING, Trigger.EXPIRE): Transition(Status.EXPIRED, StockEffect.RELEASE, _RELEASED),
     (Status.PENDING, Trigger.CANCEL): Transition(Status.CANCELLED, StockEffect.RELEASE, _RELEASED),
+    (Status.AUTHORIZED, Trigger.CONFIRM): Transition(Status.AUTHORIZED, StockEffect.KEEP, "order.confirmed"),
     (Status.AUTHORIZED, Trigger.CAPTURE): Transition(Status.PLACED, StockEffect.KEEP, "order.placed"),
     (Status.AUTHORIZED, Trigger.CAPTURE_FAIL): Transition(Status.PAYMENT_FAILED, StockEffect.RELEASE, _RELEASED),
     (Status.AUTHORIZED, Trigger.CANCEL): Transition(Status.CANCELLED, StockEffect.RELEASE, _RELEASED),
+    # Money that comes too late is sent back: the order stays as it ended, and says again that its payment is to be undone.
+    (Status.PAYMENT_FAILED, Trigger.AUTHORIZE): Transition(Status.PAYMENT_FAILED, StockEffect.NONE, _RELEASED),
+    (Status.PAYMENT_FAILED, Trigger.CAPTURE): Transition(Status.PAYMENT_FAILED, StockEffect.NONE, _RELEASED),
+    (Status.EXPIRED, Trigger.AUTHORIZE): Transition(Status.EXPIRED, StockEffect.NONE, _RELEASED),
+    (Status.EXPIRED, Trigger.CAPTURE): Transition(Status.EXPIRED, StockEffect.NONE, _RELEASED),
+    (Status.CANCELLED, Trigger.AUTHORIZE): Transition(Status.CANCELLED, StockEffect.NONE, _RELEASED),
+    (Status.CANCELLED, Trigger.CAPTURE): Transition(Status.CANCELLED, StockEffect.NONE, _RELEASED),
 }
 
 HOLDING: frozenset[Status] = frozenset({Status.PENDING, Status.AUTHORIZED, Status.PLACED})
@@ -85,6 +94,15 @@ HOLDING: frozenset[Status] = frozenset({Status.PENDING, Status.AUTHORIZED, Statu
 
 LIVE: frozenset[Status] = HOLDING | {Status.WAITLISTED}
 """Statuses that count towards the limit per customer."""
+
+FINAL: frozenset[Status] = frozenset(Status) - {
+    before for (before, _), after in TRANSITIONS.items() if before is not None and after.status is not before
+}
+"""Statuses that never change again, whatever still comes for the order."""
+
+
+DEADLINES: Mapping[Status, Trigger] = {Status.PENDING: Trigger.EXPIRE, Status.AUTHORIZED: Trigger.CONFIRM}
+"""What is due to an order of each status when its deadline has passed; orders of any other status have none."""
 
 
 def transition(status: Status | None, trigger: Trigger) -> Transition:

@@ -13,6 +13,7 @@ class Cause(StrEnum):
     MOVED = "moved"
     RESTOCKED = "restocked"
     SALE_CHANGED = "sale_changed"
+    SETTLED = "settled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,13 @@ class StockBook:
         if units > shard.available:
             raise AssertionError(f"hold of {units} from shard {shard_id} with {shard.available} available")
         shard.available -= units
+
+    def release(self, shard_id: int, units: int) -> None:
+        """Put a hold's units back on offer in the shard they came from."""
+        shard = self._open[shard_id]
+        if shard.available + units > shard.allocated:
+            raise AssertionError(f"release of {units} to shard {shard_id}, {shard.allocated - shard.available} are out")
+        shard.available += units
 
     def wait(self, shard_id: int, orders: int) -> None:
         """Count orders into the shard's waitlist, or out of it when negative."""

@@ -1,23 +1,22 @@
-"""Group commit: one process's lane for one sale. While one commit is in flight the next batch gathers; a lone order never waits.
+"""One process's lane for one sale: its orders by group commit.
 
-The lane owns its queue, its home shard and what it remembers of it, and one thread, in which Spanner's client may block.
+The lane owns its queue, its home shard and what it remembers of it, and one thread.
 """
 
 import logging
-import threading
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from queue import Empty, SimpleQueue
 
-from app.domain.errors import FairdropError, Overloaded, SoldOut, StorageUnavailable
+from app.domain.errors import FairdropError, SoldOut, StorageUnavailable
 from app.domain.orders import Order, OrderRequest
 from app.domain.placement import NewOrder, Outcome, Refused, Replayed
 from app.domain.sale import Sale
 from app.domain.states import Status
-from app.services.concurrency import Concurrency, Waiter
+from app.services.concurrency import Concurrency
+from app.services.group_commit import GroupCommit, Ticket
 from app.services.watch import SaleWatch
 from app.storage.clock import DatabaseClock
 from app.storage.database import Conflict, FairdropDatabase, OutcomeUnknown, Rejected, transact
@@ -37,14 +36,6 @@ TRIES_UNAVAILABLE = 3
 RETRY_PAUSE_SECONDS = 0.05
 """Before a batch of unknown outcome is run again."""
 
-CROWD_ORDERS = 8
-CROWD_INTERVAL_SECONDS = 0.05
-"""A transaction costs the client some 3 ms however many orders it has. So while a crowd is there (the last batch had
-CROWD_ORDERS or more), transactions start at most so often, and batches fill; a lone order is never held back."""
-
-IDLE_SECONDS = 60.0
-"""A lane without orders gives its thread back."""
-
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -54,32 +45,7 @@ class Taken:
     replayed: bool
 
 
-class Ticket:
-    """One request in a lane, and the place where its answer appears."""
-
-    __slots__ = ("abandoned", "answer", "deadline", "request", "waiter")
-
-    def __init__(self, request: OrderRequest, deadline: float, waiter: Waiter) -> None:
-        """Take a place; `deadline` is a monotonic time in seconds."""
-        self.request = request
-        self.deadline = deadline
-        self.waiter = waiter
-        self.abandoned = False
-        self.answer: Taken | FairdropError | None = None
-
-    def wait(self) -> Taken:
-        """The answer; raises what was refused, or Overloaded when the deadline passes first (the order may still be taken)."""
-        if not self.waiter.wait(self.deadline - time.monotonic()):
-            self.abandoned = True
-            raise Overloaded(retry_after_seconds=1)
-        if isinstance(self.answer, Taken):
-            return self.answer
-        if self.answer is None:
-            raise AssertionError("a ticket was answered with nothing")
-        raise self.answer
-
-
-class Lane:
+class Lane(GroupCommit[OrderRequest, Taken]):
     """One process's queue of orders for one sale, with one transaction in flight."""
 
     def __init__(
@@ -94,71 +60,20 @@ class Lane:
         batch_limit: int,
     ) -> None:
         """Open the lane; its thread starts with the first order."""
+        super().__init__(concurrency, f"lane {sale.sale_id}", capacity, batch_limit)
         self._database = database
         self._clock = clock
         self._watch = watch
-        self._concurrency = concurrency
         self._sale_id = sale.sale_id
         self._shard_count = sale.shard_count
         self._writer = writer
-        self._capacity = capacity
-        self._batch_limit = batch_limit
         self._home_id = zlib.crc32(writer.encode()) % sale.shard_count
         self._view: HomeView | None = None
         self._view_epoch = -1
         self._view_taken_at = 0.0
-        self._queue: SimpleQueue[Ticket] = SimpleQueue()
-        self._start_lock = threading.Lock()
-        self._running = False
 
-    def submit(self, request: OrderRequest, deadline: float) -> Ticket:
-        """Put a request into the lane; raises Overloaded when the lane is full."""
-        if self._queue.qsize() >= self._capacity:
-            raise Overloaded(retry_after_seconds=1)
-        ticket = Ticket(request, deadline, self._concurrency.waiter())
-        self._queue.put(ticket)
-        if not self._running:
-            with self._start_lock:
-                if not self._running:
-                    self._running = True
-                    threading.Thread(target=self._drain, name=f"lane {self._sale_id}", daemon=True).start()
-        return ticket
-
-    def _drain(self) -> None:
-        """The lane's thread: batch after batch, until no order has come for a while."""
-        last_started, crowded = 0.0, False
-        while True:
-            try:
-                first = self._queue.get(timeout=IDLE_SECONDS)
-            except Empty:
-                with self._start_lock:
-                    # In this order: whoever then still sees it running has put his order in before, and it is seen here.
-                    self._running = False
-                    if self._queue.empty():
-                        return
-                    self._running = True
-                continue
-            if crowded:
-                time.sleep(max(0.0, last_started + CROWD_INTERVAL_SECONDS - time.monotonic()))
-            last_started = time.monotonic()
-            batch = self._gather(first)
-            crowded = len(batch) >= CROWD_ORDERS
-            self._run(batch)
-
-    def _gather(self, first: Ticket) -> list[Ticket]:
-        """What has come by now, in the order in which it came, up to the limit; without those that nobody waits for any more."""
-        batch = [first]
-        while len(batch) < self._batch_limit:
-            try:
-                batch.append(self._queue.get_nowait())
-            except Empty:
-                break
-        return [ticket for ticket in batch if not ticket.abandoned]
-
-    def _run(self, batch: Sequence[Ticket]) -> None:
+    def _run(self, batch: Sequence[Ticket[OrderRequest, Taken]]) -> None:
         """Place a batch and answer each ticket. Never raises: an error of the batch is every ticket's answer."""
-        if not batch:
-            return
         try:
             placement, committed = self._place(batch)
         except Rejected as error:
@@ -183,7 +98,7 @@ class Lane:
         if said_no:
             self._watch.look_soon()
 
-    def _run_apart(self, batch: Sequence[Ticket], error: Rejected) -> None:
+    def _run_apart(self, batch: Sequence[Ticket[OrderRequest, Taken]], error: Rejected) -> None:
         """One bad order never fails its neighbours: halve the batch until the bad one stands alone."""
         if len(batch) == 1:
             self._answer_all(batch, StorageUnavailable(f"the database refused the order: {error}", 1))
@@ -192,12 +107,7 @@ class Lane:
         self._run(batch[:middle])
         self._run(batch[middle:])
 
-    def _answer_all(self, batch: Sequence[Ticket], error: FairdropError) -> None:
-        for ticket in batch:
-            ticket.answer = error
-        self._concurrency.wake(ticket.waiter for ticket in batch)
-
-    def _place(self, batch: Sequence[Ticket]) -> tuple[Placement, datetime]:
+    def _place(self, batch: Sequence[Ticket[OrderRequest, Taken]]) -> tuple[Placement, datetime]:
         """Run the transaction until its outcome is known."""
         requests = [ticket.request for ticket in batch]
         view = self._known_view()

@@ -46,6 +46,11 @@ class Placement:
         self._lock = threading.Lock()
         self._counters: OrderedDict[str, _Counter] = OrderedDict()
 
+    @property
+    def writer(self) -> str:
+        """Name of this process, as the stock ledger has it."""
+        return self._writer
+
     def sight(self, sale_id: str, max_age_ms: float) -> Sight:
         """What is known of the sale, at most this old. Raises SaleNotFound or StorageUnavailable."""
         return self._counter(sale_id).watch.within(max_age_ms, self._settings.request_deadline_seconds)
@@ -79,11 +84,15 @@ class Placement:
             # Only a no is taken from a sight, and only from a fresh one; a yes is for the transaction to say.
             sight = counter.watch.within(self._settings.sold_out_memory_ms, self._settings.request_deadline_seconds)
             refusal = sight.refusal(units, self.clock)
-            if refusal is not None:
+            if refusal is not None and not self._is_stale(refusal):
                 return self._earlier_or_refuse(counter, sale_id, request, refusal)
         if counter.lane is None:
             counter.lane = self._new_lane(counter.watch, sight)
         return counter.lane.submit(request, deadline).wait()
+
+    def _is_stale(self, refusal: FairdropError) -> bool:
+        """Whether the look itself took so long that only a transaction may still say no."""
+        return isinstance(refusal, SoldOut) and refusal.age_ms > self._settings.sold_out_memory_ms
 
     def _earlier_or_refuse(
         self, counter: _Counter, sale_id: str, request: OrderRequest, refusal: FairdropError

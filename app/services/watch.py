@@ -36,7 +36,10 @@ processor to the refusals."""
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A sale at one database timestamp. `taken_at` is this process's monotonic clock, in seconds, before the look began."""
+    """A sale at one database timestamp. `taken_at` is this process's monotonic clock, in seconds, before the look began.
+
+    `all_orders` has every order of the sale, and perhaps later ones; None when that is not known.
+    """
 
     sale: Sale
     shards: Sequence[ShardState]
@@ -45,7 +48,7 @@ class Sight:
     available: int
     waiting: int
     epoch: int
-    knows_all_orders: bool
+    all_orders: OrderIdFilter | None
 
     def refusal(self, units: int, clock: DatabaseClock) -> FairdropError | None:
         """The no that this sight says to an order of so many units, or None: a yes is for a transaction to say."""
@@ -88,6 +91,7 @@ class SaleWatch:
         self._under_way: _Look | None = None
         self._sight: Sight | None = None
         self._filter: OrderIdFilter | None = None
+        self._filter_epoch = -1
         self._cursors: dict[int, tuple[datetime, int] | None] = {}
         self._learned: dict[int, int] = {}
 
@@ -165,18 +169,22 @@ class SaleWatch:
             says_no = sale.phase(as_of) in (Phase.PAUSED, Phase.CLOSED) or (
                 available < sale.limit_per_customer and waiting >= sale.waitlist_limit
             )
-            knows_all = says_no and self._learn_orders(reads, sale, shards)
+            all_orders = self._learn_orders(reads, sale, shards, epoch) if says_no else None
         self._clock.observe(as_of)
-        self._sight = Sight(sale, shards, as_of, taken_at, available, waiting, epoch, knows_all)
+        self._sight = Sight(sale, shards, as_of, taken_at, available, waiting, epoch, all_orders)
         return self._sight
 
-    def _learn_orders(self, reads: Snapshot, sale: Sale, shards: Sequence[ShardState]) -> bool:
-        """Add the orders placed since the last look to the filter; whether it now holds every order of the snapshot.
+    def _learn_orders(
+        self, reads: Snapshot, sale: Sale, shards: Sequence[ShardState], epoch: int
+    ) -> OrderIdFilter | None:
+        """Add the orders placed since the last look to the filter; returns it if it now has every order of the snapshot.
 
-        Each order taken gives its shard a new version, so shards of a known version are passed over.
+        Each order taken gives its shard a new version, so shards of a known version are passed over. What was learned of an
+        earlier epoch is forgotten: its versions may be another database's.
         """
-        if self._filter is None:
-            self._filter = OrderIdFilter(sale.stock + sale.waitlist_limit)
+        if self._filter is None or self._filter_epoch != epoch:
+            self._filter, self._filter_epoch = OrderIdFilter(sale.stock + sale.waitlist_limit), epoch
+            self._cursors, self._learned = {}, {}
         room = ORDER_IDS_PER_LOOK
         for shard in shards:
             if self._learned.get(shard.shard_id) == shard.version:
@@ -187,13 +195,13 @@ class SaleWatch:
                 self._cursors[shard.shard_id] = (placed_at, seq)
             room -= len(rows)
             if room == 0:
-                return False
+                return None
             self._learned[shard.shard_id] = shard.version
-        return True
+        return self._filter if self._database.epoch == epoch else None
 
     def surely_new(self, order_id: str) -> bool:
         """Whether no order of this id existed at the latest sight; False when that is not known."""
         sight = self._sight
-        if sight is None or not sight.knows_all_orders or self._filter is None:
+        if sight is None or sight.all_orders is None:
             return False
-        return not self._filter.may_contain(order_id)
+        return not sight.all_orders.may_contain(order_id)

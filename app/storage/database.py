@@ -153,8 +153,8 @@ class _SessionPool(AbstractSessionPool):
 
 
 class FairdropDatabase(Database):
-    """A database handle with bounded calls. `epoch` grows when the server no longer knows our sessions: whatever a process
-    remembers of an earlier epoch may be of a database that is gone.
+    """A database handle with bounded calls. `epoch` grows when the server no longer knows our sessions, or was away: whatever a
+    process remembers of an earlier epoch may be of a database that is gone.
     """
 
     epoch = 0
@@ -171,7 +171,7 @@ class FairdropDatabase(Database):
         return self._bounded_client
 
     def forget_sessions(self) -> None:
-        """Begin a new epoch: the server has lost our sessions (it was restarted, or the database was made anew)."""
+        """Begin a new epoch: the server has lost our sessions, or may have (it was restarted, or the database was made anew)."""
         self.epoch += 1
         self._pool.clear()
 
@@ -221,6 +221,8 @@ def _named_errors(database: FairdropDatabase) -> Iterator[None]:
         database.forget_sessions()
         raise StorageUnavailable(_missing(error.message), RETRY_AFTER_SECONDS) from error
     except _Unreachable as error:
+        # It may come back as another: the emulator, restarted, is empty and gives out the same session names again.
+        database.forget_sessions()
         raise StorageUnavailable("the database cannot be reached", RETRY_AFTER_SECONDS) from error
     except _UNKNOWN as error:
         raise OutcomeUnknown("the database does not answer", RETRY_AFTER_SECONDS) from error

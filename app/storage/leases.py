@@ -37,7 +37,8 @@ def give_up(transaction: Transaction, group: str, me: str, now: datetime) -> Non
     """End all my leases, and my membership; in a read-write transaction, rerunnable."""
     rows = list(transaction.read("Leases", _COLUMNS[:3], KeySet(ranges=[_range(group)])))
     mine = [name for name, holder, until in rows if holder == me and until > now]
-    transaction.insert_or_update("Leases", _COLUMNS, [[name, me, now, COMMIT_TIMESTAMP] for name in mine])
+    if mine:
+        transaction.insert_or_update("Leases", _COLUMNS, [[name, me, now, COMMIT_TIMESTAMP] for name in mine])
 
 
 def holds(transaction: Transaction, group: str, slots: Sequence[str], me: str) -> frozenset[str]:

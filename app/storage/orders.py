@@ -16,7 +16,7 @@ from app.domain.sale import Sale
 from app.domain.states import Status
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, PrefixKeys, insert, moment, number, text
 
-_READ = (
+ORDER_COLUMNS = (
     "CustomerId",
     "SaleId",
     "OrderId",
@@ -29,10 +29,13 @@ _READ = (
     "PlacedAt",
     "Fingerprint",
     "DueAt",
+    "ConfirmedAt",
+    "EventSeq",
 )
 """In the order of Order's fields."""
 
-_ORDERS = (*_READ, "ReceivedAt", "PaymentMethod", "WaitlistedAt", "EventSeq", "UpdatedAt")
+# No new order is confirmed: the hot path is spared the column.
+_ORDERS = (*ORDER_COLUMNS[:-2], "ReceivedAt", "PaymentMethod", "WaitlistedAt", "EventSeq", "UpdatedAt")
 EVENTS = ("CustomerId", "SaleId", "OrderId", "EventSeq", "Status", "Trigger", "Actor", "Reason", "CommittedAt")
 OUTBOX = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "EventType", "Payload")
 
@@ -40,7 +43,8 @@ _ONE = number(1)
 _PLACED_BY = text("customer")
 
 
-def _order(row: Sequence[Any]) -> Order:
+def order_of_row(row: Sequence[Any]) -> Order:
+    """The order in a row of ORDER_COLUMNS."""
     customer_id, sale_id, order_id, status, *rest = row
     return Order(customer_id, sale_id, order_id, Status(status), *rest)
 
@@ -49,16 +53,16 @@ def orders_of_customers(reads: Any, sale_id: str, customer_ids: Iterable[str]) -
     """Every order of these customers in one sale, by customer. One read; in a transaction it locks also what is not there."""
     sale = text(sale_id)
     found: dict[str, list[Order]] = defaultdict(list)
-    for row in reads.read("Orders", _READ, PrefixKeys((text(c), sale) for c in customer_ids)):
-        order = _order(row)
+    for row in reads.read("Orders", ORDER_COLUMNS, PrefixKeys((text(c), sale) for c in customer_ids)):
+        order = order_of_row(row)
         found[order.customer_id].append(order)
     return found
 
 
 def find_order(reads: Any, customer_id: str, sale_id: str, order_id: str) -> Order | None:
     """One order of a customer, or None."""
-    rows = list(reads.read("Orders", _READ, KeySet(keys=[[customer_id, sale_id, order_id]])))
-    return _order(rows[0]) if rows else None
+    rows = list(reads.read("Orders", ORDER_COLUMNS, KeySet(keys=[[customer_id, sale_id, order_id]])))
+    return order_of_row(rows[0]) if rows else None
 
 
 def list_orders(
@@ -68,7 +72,7 @@ def list_orders(
     prefix = [customer_id] if sale_id is None else [customer_id, sale_id]
     start: dict[str, list[str]] = {"start_closed": prefix} if after is None else {"start_open": [customer_id, *after]}
     keys = KeySet(ranges=[KeyRange(**start, end_closed=prefix)])
-    return [_order(row) for row in reads.read("Orders", _READ, keys, limit=page_size)]
+    return [order_of_row(row) for row in reads.read("Orders", ORDER_COLUMNS, keys, limit=page_size)]
 
 
 def order_ids_after(

@@ -57,6 +57,13 @@ def sale_as_of(reads: Snapshot, sale_id: str) -> tuple[Sale | None, datetime]:
     return (_sale(rows[0]) if rows else None), read_timestamp(result)
 
 
+def sales_as_of(reads: Snapshot, after: str, page_size: int) -> tuple[list[Sale], datetime]:
+    """A page as of `list_sales`, and the snapshot's timestamp. Must be the first read of a snapshot."""
+    keys = KeySet(ranges=[KeyRange(start_open=[after], end_closed=[])])
+    result = reads.read("Sales", _COLUMNS, keys, limit=page_size)
+    return [_sale(row) for row in result], read_timestamp(result)
+
+
 def list_sales(reads: Any, after: str, page_size: int) -> list[Sale]:
     """Up to `page_size` sales with ids after `after`, by id."""
     keys = KeySet(ranges=[KeyRange(start_open=[after], end_closed=[])])

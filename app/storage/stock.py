@@ -19,6 +19,12 @@ def read_shards(reads: Any, sale_id: str) -> list[ShardState]:
     return [ShardState(*row) for row in reads.read("StockShards", _STATE[1:], keys)]
 
 
+def read_some_shards(reads: Any, sale_id: str, shard_ids: Iterable[int]) -> list[ShardState]:
+    """Those of these shards that there are. One read."""
+    keys = KeySet(keys=[[sale_id, shard_id] for shard_id in shard_ids])
+    return [ShardState(*row) for row in reads.read("StockShards", _STATE[1:], keys)]
+
+
 def read_shard(reads: Any, sale_id: str, shard_id: int) -> ShardState | None:
     """One shard, or None."""
     rows = list(reads.read("StockShards", _STATE[1:], KeySet(keys=[[sale_id, shard_id]])))

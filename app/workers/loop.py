@@ -40,13 +40,16 @@ def run_worker(name: str, body: Body) -> None:
     log.info("%s: stopped", name)
 
 
-def keep_going(step: Callable[[], int], stop: threading.Event, idle_seconds: float) -> None:
-    """Repeat a step until told to stop. It returns how much it did; after nothing there is a pause of `idle_seconds`.
+def keep_going(
+    step: Callable[[], int], stop: threading.Event, idle_seconds: float, longest_idle_seconds: float = 0.0
+) -> None:
+    """Repeat a step until told to stop. It returns how much it did; after nothing there is a pause of `idle_seconds`, which doubles
+    up to `longest_idle_seconds` while there is nothing to do.
 
     When database or broker do not answer, the pause doubles from 0.1 to 5 s; any other error is logged and paused for, too:
     a worker must live on, and what it did not finish is found again.
     """
-    pause = FIRST_PAUSE_SECONDS
+    pause, idle = FIRST_PAUSE_SECONDS, idle_seconds
     said_at = -SAY_EVERY_SECONDS
     while not stop.is_set():
         try:
@@ -59,8 +62,11 @@ def keep_going(step: Callable[[], int], stop: threading.Event, idle_seconds: flo
             log.exception("a step failed, trying again")
         else:
             pause, said_at = FIRST_PAUSE_SECONDS, -SAY_EVERY_SECONDS
-            if not done:
-                stop.wait(idle_seconds)
+            if done:
+                idle = idle_seconds
+            else:
+                stop.wait(idle)
+                idle = max(idle_seconds, min(idle * 2, longest_idle_seconds))
             continue
         stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311  # jitter is no secret
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

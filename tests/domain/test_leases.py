@@ -39,12 +39,17 @@ def test_the_slots_of_a_dead_member_are_free_the_moment_its_lease_runs_out() -> 
     assert divide(SLOTS, leases, {"bob": dead("bob")}, "ann", NOW).held == frozenset(SLOTS)
 
 
-@given(st.lists(st.sampled_from(["ann", "bob", "cid", "dan"]), min_size=1, max_size=40))
-def test_whoever_asks_in_whatever_order_nobody_shares_a_slot_and_in_the_end_all_are_held(asking: list[str]) -> None:
+NAMES = [f"member-{number:02}" for number in range(20)]
+
+
+@given(count=st.integers(1, 20), asking=st.lists(st.sampled_from(NAMES), max_size=40))
+def test_whoever_asks_in_whatever_order_nobody_shares_a_slot_and_in_the_end_all_are_held_evenly(
+    count: int, asking: list[str]
+) -> None:
     leases: dict[str, Lease] = {}
     members: dict[str, Lease] = {}
-    everybody = ["ann", "bob", "cid", "dan"]
-    for name in [*asking, *(everybody * 3)]:
+    everybody = NAMES[:count]
+    for name in [*(name for name in asking if name in everybody), *(everybody * 3)]:
         division = divide(SLOTS, leases, members, name, NOW)
         members[name] = live(name)
         for slot in division.held:
@@ -52,4 +57,11 @@ def test_whoever_asks_in_whatever_order_nobody_shares_a_slot_and_in_the_end_all_
             leases[slot] = live(name)
         leases |= {slot: dead(name) for slot in division.given_back}
     held = [sum(lease.holder == name and lease.until > NOW for lease in leases.values()) for name in everybody]
-    assert held == [4, 4, 4, 4]
+    assert sum(held) == len(SLOTS)
+    assert max(held) - min(held) <= 1
+
+
+def test_when_a_member_has_gone_the_others_take_its_slots_and_nobody_elses() -> None:
+    leases = {slot: live("ann") if int(slot) < 8 else dead("bob") for slot in SLOTS}
+    members = {"ann": live("ann"), "bob": dead("bob"), "cid": live("cid")}
+    assert divide(SLOTS, leases, members, "cid", NOW).held == frozenset(SLOTS[8:])

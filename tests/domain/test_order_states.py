@@ -3,7 +3,18 @@
 import pytest
 
 from app.domain.errors import TransitionRefused
-from app.domain.states import HOLDING, LIVE, NEW, TRANSITIONS, Status, StockEffect, Transition, Trigger, transition
+from app.domain.states import (
+    DEADLINES,
+    HOLDING,
+    LIVE,
+    NEW,
+    TRANSITIONS,
+    Status,
+    StockEffect,
+    Transition,
+    Trigger,
+    transition,
+)
 
 # One row a trigger, one column a state, as docs/design.md draws it. A dot: refused.
 MATRIX = """
@@ -13,10 +24,11 @@ claim        PLACED     .              .              .      .          .       
 waitlist     WAITLISTED .              .              .      .          .              .       .         .
 promote      .          .              .              .      PENDING    .              .       .         .
 promote_free .          .              .              .      PLACED     .              .       .         .
-authorize    .          AUTHORIZED     .              .      .          .              .       .         .
+authorize    .          AUTHORIZED     .              .      .          PAYMENT_FAILED EXPIRED CANCELLED .
 decline      .          PAYMENT_FAILED .              .      .          .              .       .         .
 expire       .          EXPIRED        .              .      .          .              .       .         .
-capture      .          .              PLACED         .      .          .              .       .         .
+confirm      .          .              AUTHORIZED     .      .          .              .       .         .
+capture      .          .              PLACED         .      .          PAYMENT_FAILED EXPIRED CANCELLED .
 capture_fail .          .              PAYMENT_FAILED .      .          .              .       .         .
 cancel       .          CANCELLED      CANCELLED      .      CANCELLED  .              .       .         .
 lapse        .          .              .              .      LAPSED     .              .       .         .
@@ -62,18 +74,30 @@ def test_the_stock_effect_of_each_transition_follows_from_who_holds_units() -> N
         assert outcome.stock is effect_of(before, outcome.status)
 
 
+ENDED = {Status.PAYMENT_FAILED, Status.EXPIRED, Status.CANCELLED, Status.LAPSED, Status.PLACED}
+
+
 def test_the_event_tells_consumers_what_became_of_the_order_and_of_its_hold() -> None:
-    def event_of(before: Status | None, outcome: Transition) -> str:
-        if before in HOLDING and outcome.status not in HOLDING:
+    def event_of(before: Status | None, trigger: Trigger, outcome: Transition) -> str:
+        if before in ENDED or (before in HOLDING and outcome.status not in HOLDING):
             return "order.released"
+        if trigger is Trigger.CONFIRM:
+            return "order.confirmed"
         return "order.reserved" if outcome.status is Status.PENDING else f"order.{outcome.status.value.lower()}"
 
-    for (before, _), outcome in TRANSITIONS.items():
-        assert outcome.event == event_of(before, outcome)
+    for (before, trigger), outcome in TRANSITIONS.items():
+        assert outcome.event == event_of(before, trigger, outcome)
 
 
-def test_an_order_that_has_ended_never_moves_again() -> None:
-    assert {before for before, _ in TRANSITIONS} == {NEW, Status.PENDING, Status.AUTHORIZED, Status.WAITLISTED}
+def test_an_order_that_has_ended_never_changes_and_only_answers_money_that_comes_too_late() -> None:
+    late = {(before, trigger): outcome for (before, trigger), outcome in TRANSITIONS.items() if before in ENDED}
+    assert {trigger for _, trigger in late} == {Trigger.AUTHORIZE, Trigger.CAPTURE}
+    assert all(outcome.status is before and outcome.stock is StockEffect.NONE for (before, _), outcome in late.items())
+
+
+def test_an_order_that_holds_units_which_are_not_paid_for_has_a_deadline_and_no_other_has() -> None:
+    assert set(DEADLINES) == HOLDING - ENDED
+    assert all((status, trigger) in TRANSITIONS for status, trigger in DEADLINES.items())
 
 
 def test_live_orders_are_those_that_hold_units_or_wait_for_them() -> None:

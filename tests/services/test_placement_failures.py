@@ -21,10 +21,12 @@ from counter_samples import (
 from google.api_core import exceptions as google_errors
 
 from app.domain.errors import Overloaded, StorageUnavailable
+from app.domain.orders import OrderRequest
 from app.domain.sale import Sale
 from app.domain.states import Status
 from app.services import sales
-from app.services.lane import Taken, Ticket
+from app.services.group_commit import Ticket
+from app.services.lane import Taken
 from app.services.placement import Placement
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
@@ -195,7 +197,7 @@ def lane_threads(sale: Sale) -> list[threading.Thread]:
 def test_a_lane_without_orders_gives_its_thread_back_and_takes_the_next_order_all_the_same(
     sale: Sale, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.lane.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("app.services.group_commit.IDLE_SECONDS", 0.05)
     counter = open_counter(settings)
     for index in range(3):
         assert order(counter, sale, f"customer-{index}").order.status is Status.PLACED
@@ -204,36 +206,42 @@ def test_a_lane_without_orders_gives_its_thread_back_and_takes_the_next_order_al
         assert lane_threads(sale) == []
 
 
-class QueueWithALateOrder(queue.SimpleQueue[Ticket]):
+class QueueWithALateOrder(queue.SimpleQueue[Ticket[OrderRequest, Taken]]):
     """An order comes in just after the lane has seen that there is none."""
 
     def __init__(self, send: Callable[[], None]) -> None:
         super().__init__()
-        self._send = send
+        self._send = Once(send)
 
     def empty(self) -> bool:
         seen = super().empty()
         self._send()
-        while super().empty():
-            time.sleep(0.001)
         return seen
 
 
 def test_an_order_that_comes_just_as_the_lane_gives_its_thread_back_is_taken(
     sale: Sale, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app.services.group_commit.IDLE_SECONDS", 0.05)
     counter = open_counter(settings)
     order(counter, sale, "first")
+    for thread in lane_threads(sale):
+        thread.join(PATIENCE_SECONDS)
     lane = counter._counters[sale.sale_id].lane
     assert lane is not None
     with ThreadPoolExecutor(1) as pool:
         late: list[Future[Taken]] = []
-        send = Once(lambda: late.append(pool.submit(order, counter, sale, "late")))
+
+        def send() -> None:
+            late.append(pool.submit(order, counter, sale, "late"))
+            while lane._queue.qsize() == 0:
+                time.sleep(0.001)
+
         lane._queue = QueueWithALateOrder(send)
-        monkeypatch.setattr("app.services.lane.IDLE_SECONDS", 0.05)
+        order(counter, sale, "second")
         for thread in lane_threads(sale):
             thread.join(PATIENCE_SECONDS)
-    assert late[0].result(PATIENCE_SECONDS).order.status is Status.PLACED
+        assert late[0].result(PATIENCE_SECONDS).order.status is Status.PLACED
 
 
 def test_lanes_that_fight_over_one_shard_all_get_through(settings: Settings, database: FairdropDatabase) -> None:

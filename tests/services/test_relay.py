@@ -90,8 +90,6 @@ def _die(*_: object) -> None:
 def test_while_writers_commit_all_the_time_nothing_is_skipped(settings: Settings, database: FairdropDatabase) -> None:
     broker = Broker()
     relay = open_relay(settings, broker)
-    writing = threading.Event()
-    writing.set()
 
     def writer(number: int) -> None:
         own = connect(settings)
@@ -110,17 +108,26 @@ def test_while_writers_commit_all_the_time_nothing_is_skipped(settings: Settings
         ]
 
 
-def test_a_backlog_larger_than_a_page_is_published_whole_and_no_shard_starves(
-    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("busy", [(0,), (7,), (15,), (2, 3), (0, 15)])
+def test_a_backlog_larger_than_a_page_is_published_whole_and_keeps_no_quiet_shard_waiting_for_longer_than_a_round(
+    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch, busy: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr(relay_module, "PAGE_ROWS", 10)
-    for order in range(6):
-        write(database, 0, f"busy-{order}", *range(1, 6))
-    write(database, 15, "quiet", 1)
     broker = Broker()
     relay = open_relay(settings, broker)
+    for shard in busy:
+        for order in range(6):
+            write(database, shard, f"busy-{shard}-{order}", *range(1, 11))
+    relay.step()
+    quiet = [shard for shard in (0, 5, 15) if shard not in busy]
+    for shard in quiet:
+        write(database, shard, f"quiet-{shard}", 1)
+    for _ in busy:
+        relay.step()
+    assert {f"quiet-{shard}:1" for shard in quiet} <= set(broker.ids())
     run_dry(relay)
-    assert sorted(broker.ids()) == sorted([f"busy-{o}:{s}" for o in range(6) for s in range(1, 6)] + ["quiet:1"])
+    expected = [f"busy-{shard}-{o}:{s}" for shard in busy for o in range(6) for s in range(1, 11)]
+    assert sorted(broker.ids()) == sorted(expected + [f"quiet-{shard}:1" for shard in quiet])
 
 
 def test_two_relays_share_the_shards_and_a_dead_ones_move_on(settings: Settings, database: FairdropDatabase) -> None:
@@ -137,6 +144,18 @@ def test_two_relays_share_the_shards_and_a_dead_ones_move_on(settings: Settings,
     while len(ann.keep()) < 16 and time.monotonic() < give_up:
         time.sleep(0.1)
     assert ann.keep() == frozenset(SLOTS)
+
+
+def test_leases_are_given_up_at_once_and_by_one_that_has_none_without_harm(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    clock = DatabaseClock()
+    clock.observe(datetime.now(UTC))
+    ann, bob = (LeaseKeeper(connect(settings), clock, "relay", SLOTS, 60.0, name) for name in ("ann", "bob"))
+    bob.give_up()
+    assert ann.keep() == frozenset(SLOTS)
+    ann.give_up()
+    assert bob.keep() == frozenset(SLOTS)
 
 
 def test_a_relay_that_slept_through_its_lease_ticks_nothing_off(settings: Settings, database: FairdropDatabase) -> None:
@@ -187,3 +206,25 @@ def test_a_replay_publishes_again_from_a_time_and_moves_no_cursor(
     assert replay(database, broker, order_event_id, since, range(16), lambda _: None) == 2
     assert sorted(broker.ids()) == ["o-1:1", "o-2:1"]
     assert replay(database, broker, order_event_id, datetime.now(UTC) + timedelta(hours=1), [0], lambda _: None) == 0
+
+
+def test_a_replay_ends_with_what_was_committed_before_it_began(settings: Settings, database: FairdropDatabase) -> None:
+    write(database, 0, "o-1", 1)
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    broker = Broker()
+    fresh = iter(range(1, 10))
+    broker.on_publish = lambda: write(database, 15, "late", next(fresh))
+    assert replay(database, broker, order_event_id, since, range(16), lambda _: None) == 1
+    assert broker.ids() == ["o-1:1"]
+
+
+def test_a_replay_of_one_shard_leaves_the_others_alone_and_pages_through_it(
+    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "PAGE_ROWS", 3)
+    write(database, 0, "o-1", *range(1, 8))
+    write(database, 7, "o-2", 1)
+    broker = Broker()
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    assert replay(database, broker, order_event_id, since, [0], lambda _: None) == 7
+    assert broker.ids() == [f"o-1:{seq}" for seq in range(1, 8)]

@@ -8,6 +8,7 @@ from app.domain.sale import MAX_STOCK_UNITS, Sale
 from app.domain.states import Status
 from app.services import sales
 from app.settings import Settings
+from app.storage import promotion as promotion_storage
 from app.storage import restock as restock_storage
 from app.storage.database import FairdropDatabase
 
@@ -96,7 +97,7 @@ def test_an_interrupted_restock_goes_on_where_it_stopped(
 def test_the_waitlist_is_read_in_order_whatever_the_size_of_a_page(
     settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    monkeypatch.setattr(restock_storage, "WAITING_PAGE", page)
+    monkeypatch.setattr(promotion_storage, "WAITING_PAGE", page)
     sale = with_waitlist(settings, database, [1, 2, 1, 1, 2, 1, 1])
     sales.restock(database, sale.sale_id, 5, "first", "seller")
     books = balanced_books(database, sale.sale_id)

@@ -1,0 +1,118 @@
+"""Group commit: while one commit is in flight the next batch gathers; a lone request never waits for others.
+
+What is taken, and by which transaction, is the subclass's: orders (`lane.py`), cancels (`cancelling.py`).
+"""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from app.domain.errors import FairdropError, Overloaded
+from app.services.concurrency import Concurrency, Waiter
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+CROWD_REQUESTS = 8
+CROWD_INTERVAL_SECONDS = 0.05
+"""A transaction costs the client some 3 ms however many requests it has. So while a crowd is there (the last batch had
+CROWD_REQUESTS or more), transactions start at most so often, and batches fill; a lone request is never held back."""
+
+IDLE_SECONDS = 60.0
+"""A queue without requests gives its thread back."""
+
+
+class Ticket(Generic[Request, Answer]):
+    """One request in a queue, and the place where its answer appears."""
+
+    __slots__ = ("abandoned", "answer", "deadline", "request", "waiter")
+
+    def __init__(self, request: Request, deadline: float, waiter: Waiter) -> None:
+        """Take a place; `deadline` is a monotonic time in seconds."""
+        self.request = request
+        self.deadline = deadline
+        self.waiter = waiter
+        self.abandoned = False
+        self.answer: Answer | FairdropError | None = None
+
+    def wait(self) -> Answer:
+        """The answer; raises what was refused, or Overloaded when the deadline passes first (it may still be done)."""
+        if not self.waiter.wait(self.deadline - time.monotonic()):
+            self.abandoned = True
+            raise Overloaded(retry_after_seconds=1)
+        if isinstance(self.answer, FairdropError):
+            raise self.answer
+        if self.answer is None:
+            raise AssertionError("a ticket was answered with nothing")
+        return self.answer
+
+
+class GroupCommit(ABC, Generic[Request, Answer]):
+    """A bounded queue of requests and the one thread that works on them, in which Spanner's client may block."""
+
+    def __init__(self, concurrency: Concurrency, name: str, capacity: int, batch_limit: int) -> None:
+        """Open the queue; its thread starts with the first request and bears the name."""
+        self._concurrency = concurrency
+        self._name = name
+        self._capacity = capacity
+        self._batch_limit = batch_limit
+        self._queue: SimpleQueue[Ticket[Request, Answer]] = SimpleQueue()
+        self._start_lock = threading.Lock()
+        self._running = False
+
+    def submit(self, request: Request, deadline: float) -> Ticket[Request, Answer]:
+        """Put a request into the queue; raises Overloaded when it is full."""
+        if self._queue.qsize() >= self._capacity:
+            raise Overloaded(retry_after_seconds=1)
+        ticket: Ticket[Request, Answer] = Ticket(request, deadline, self._concurrency.waiter())
+        self._queue.put(ticket)
+        if not self._running:
+            with self._start_lock:
+                if not self._running:
+                    self._running = True
+                    threading.Thread(target=self._drain, name=self._name, daemon=True).start()
+        return ticket
+
+    @abstractmethod
+    def _run(self, batch: Sequence[Ticket[Request, Answer]]) -> None:
+        """Do a batch and answer each ticket. Must never raise: an error of the batch is every ticket's answer."""
+
+    def _drain(self) -> None:
+        """The queue's thread: batch after batch, until no request has come for a while."""
+        last_started, crowded = 0.0, False
+        while True:
+            try:
+                first = self._queue.get(timeout=IDLE_SECONDS)
+            except Empty:
+                with self._start_lock:
+                    # In this order: whoever then still sees it running has put his request in before, and it is seen here.
+                    self._running = False
+                    if self._queue.empty():
+                        return
+                    self._running = True
+                continue
+            if crowded:
+                time.sleep(max(0.0, last_started + CROWD_INTERVAL_SECONDS - time.monotonic()))
+            last_started = time.monotonic()
+            batch = self._gather(first)
+            crowded = len(batch) >= CROWD_REQUESTS
+            if batch:
+                self._run(batch)
+
+    def _gather(self, first: Ticket[Request, Answer]) -> list[Ticket[Request, Answer]]:
+        """What has come by now, in the order in which it came, up to the limit; without those that nobody waits for any more."""
+        batch = [first]
+        while len(batch) < self._batch_limit:
+            try:
+                batch.append(self._queue.get_nowait())
+            except Empty:
+                break
+        return [ticket for ticket in batch if not ticket.abandoned]
+
+    def _answer_all(self, batch: Sequence[Ticket[Request, Answer]], error: FairdropError) -> None:
+        for ticket in batch:
+            ticket.answer = error
+        self._concurrency.wake(ticket.waiter for ticket in batch)

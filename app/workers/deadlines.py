@@ -1,0 +1,30 @@
+"""The deadlines worker: holds expire, captures are asked for, and waitlists lapse, each within a second of its time."""
+
+import logging
+import threading
+from contextlib import suppress
+
+from app.domain.errors import StorageUnavailable
+from app.services.deadlines import SLOTS, Deadlines
+from app.services.leases import LeaseKeeper
+from app.settings import Settings
+from app.storage.clock import DatabaseClock
+from app.storage.database import connect
+from app.workers.loop import keep_going
+
+log = logging.getLogger(__name__)
+
+GROUP = "deadlines"
+IDLE_SECONDS = 0.5
+"""Between two looks when nothing is due: one read for some hundred stock shards."""
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Settle what is due until told to stop; then others take over at once."""
+    database, clock = connect(settings), DatabaseClock()
+    leases = LeaseKeeper(database, clock, GROUP, SLOTS, settings.lease_seconds)
+    deadlines = Deadlines(database, clock, leases, leases.holder)
+    keep_going(deadlines.step, stop, IDLE_SECONDS)
+    with suppress(StorageUnavailable):
+        leases.give_up()
+    log.info("moved %d orders whose time had come", deadlines.moved)

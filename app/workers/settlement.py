@@ -1,0 +1,35 @@
+"""The settlement worker: payment events in, orders moved on."""
+
+import logging
+import threading
+
+from app.messaging.consumer import Consumer
+from app.messaging.topics import PAYMENT_EVENTS, ensure_topics
+from app.services.leases import holder_name
+from app.services.payment_events import PaymentEvents
+from app.settings import Settings
+from app.storage.clock import DatabaseClock
+from app.storage.database import connect
+from app.workers.loop import keep_going
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.05
+"""A pull waits for a first message by itself; this only keeps a broker that answers at once from being asked in a circle."""
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Settle payment events until told to stop; a batch that is in flight is finished."""
+    events = PaymentEvents(connect(settings), DatabaseClock(), holder_name())
+    consumer = Consumer(settings.broker_project, PAYMENT_EVENTS)
+    topics_are_there = threading.Event()
+
+    def step() -> int:
+        if not topics_are_there.is_set():
+            ensure_topics(settings.broker_project)
+            topics_are_there.set()
+        return consumer.step(events.handle)
+
+    keep_going(step, stop, IDLE_SECONDS)
+    consumer.close()
+    log.info("settled %d events; %d are dead letters", consumer.handled, consumer.poisoned)
