@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from flask import request
 
 from app.http.tokens import SELLER, Forbidden, Identity, TokenVerifier
+from app.services.cancelling import Cancelling
 from app.services.concurrency import Concurrency
+from app.services.outcomes import Outcomes
 from app.services.placement import Placement
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
@@ -18,6 +20,8 @@ class Api:
     settings: Settings
     database: FairdropDatabase
     placement: Placement
+    cancelling: Cancelling
+    outcomes: Outcomes
     verifier: TokenVerifier
     concurrency: Concurrency
 

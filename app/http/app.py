@@ -2,14 +2,18 @@
 
 from flask import Flask
 
+from app.http import ON_EXIT
 from app.http.admin import admin_blueprint
 from app.http.api import Api
 from app.http.orders import orders_blueprint
+from app.http.outcomes import outcomes_blueprint
 from app.http.problems import install
 from app.http.sales import sales_blueprint
 from app.http.service import service_blueprint
 from app.http.tokens import TokenVerifier
+from app.services.cancelling import Cancelling
 from app.services.concurrency import Concurrency, Threads
+from app.services.outcomes import Outcomes
 from app.services.placement import Placement
 from app.settings import Settings
 from app.storage.database import connect
@@ -23,13 +27,16 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     app = Flask("fairdrop", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     # An address with a slash too many is another address: a redirect would turn a POST into a GET.
-    app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     database = connect(settings)
     concurrency = concurrency or Threads()
-    api = Api(settings, database, Placement(database, settings, concurrency), TokenVerifier(settings), concurrency)
-    for blueprint in (orders_blueprint(api), sales_blueprint(api), admin_blueprint(api), service_blueprint(api)):
-        app.register_blueprint(blueprint)
+    placement = Placement(database, settings, concurrency)
+    cancelling = Cancelling(database, placement.clock, settings, placement.writer, concurrency)
+    outcomes = Outcomes(database, concurrency, settings.request_deadline_seconds)
+    api = Api(settings, database, placement, cancelling, outcomes, TokenVerifier(settings), concurrency)
+    for views in (orders_blueprint, outcomes_blueprint, sales_blueprint, admin_blueprint, service_blueprint):
+        app.register_blueprint(views(api))
+    app.extensions[ON_EXIT] = outcomes.close
     install(app)
 
     return app

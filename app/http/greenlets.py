@@ -6,6 +6,7 @@ request itself may block on (sockets) is made cooperative.
 """
 
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 import gevent
@@ -14,6 +15,7 @@ from gevent import socket as gevent_socket
 from gevent.hub import Waiter as HubWaiter
 from gunicorn.workers.ggevent import GeventWorker
 
+from app.http import ON_EXIT, protocol_errors
 from app.services.concurrency import Waiter
 
 Result = TypeVar("Result")
@@ -31,6 +33,19 @@ class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
             gevent_socket.socket(listener.FAMILY, gevent_socket.SOCK_STREAM, fileno=listener.sock.detach())
             for listener in self.sockets
         ]
+
+    def handle_error(self, _request: Any, client: Any, _address: Any, error: BaseException) -> None:
+        """Refuse what is no request, as the app would."""
+        protocol_errors.refuse(client, error, self.log)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """On SIGTERM, let go of those who wait for what may take longer than we have."""
+        super().handle_exit(sig, frame)
+        # A worker that is told to end while it still starts has no app yet.
+        on_exit = getattr(getattr(self, "wsgi", None), "extensions", {}).get(ON_EXIT)
+        if on_exit is not None:
+            # Not in the signal handler: it interrupts a greenlet that may hold the very lock which this takes.
+            gevent.spawn(on_exit)
 
 
 class _HubWaiter:

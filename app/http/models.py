@@ -1,8 +1,9 @@
 """What goes over the wire: the models that validate requests, and describe requests and answers in the OpenAPI document."""
 
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.domain.orders import MAX_PAYMENT_METHOD_LENGTH
 from app.domain.sale import (
@@ -16,7 +17,9 @@ from app.domain.sale import (
 
 SALE_ID_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", description="No control characters.")
+]
 Stock = Annotated[int, Field(ge=0, le=MAX_STOCK_UNITS)]
 Price = Annotated[
     int, Field(ge=0, le=MAX_UNIT_PRICE_MINOR, description="Minor units of the currency; 0 is a giveaway.")
@@ -25,6 +28,16 @@ Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT_PER_CUSTOMER, description="Units
 WaitlistLimit = Annotated[int, Field(ge=0, le=MAX_WAITLIST_ORDERS, description="Orders that may wait.")]
 HoldSeconds = Annotated[int, Field(ge=10, le=7 * 24 * 3600, description="How long units are kept for a payment.")]
 CancelWindow = Annotated[int, Field(ge=0, le=30 * 24 * 3600, description="How long the customer may cancel.")]
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be from year 1 to year 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
 class _Request(BaseModel):
@@ -59,8 +72,8 @@ class NewSale(_Request):
     waitlist_limit: WaitlistLimit | None = None
     expected_crowd: int | None = Field(None, ge=1, le=MAX_EXPECTED_CROWD, description="Customers expected.")
     shard_count: int | None = Field(None, ge=1, le=MAX_SHARD_COUNT)
-    opens_at: AwareDatetime
-    closes_at: AwareDatetime
+    opens_at: Moment
+    closes_at: Moment
     hold_seconds: HoldSeconds = 600
     cancel_window_seconds: CancelWindow = 1800
 
@@ -75,8 +88,8 @@ class ChangeSale(_Request):
     limit_per_customer: Limit | None = None
     waitlist_limit: WaitlistLimit | None = None
     expected_crowd: int | None = Field(None, ge=1, le=MAX_EXPECTED_CROWD)
-    opens_at: AwareDatetime | None = None
-    closes_at: AwareDatetime | None = None
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
     hold_seconds: HoldSeconds | None = None
     cancel_window_seconds: CancelWindow | None = None
 
@@ -106,8 +119,14 @@ class OrderView(BaseModel):
     currency: str
     position: Position
     due_at: AwareDatetime | None = Field(
-        description="Until when the units are kept for the payment; null if they are not."
+        description="Until when the units are kept for the payment; null if they are not, or it is authorized."
     )
+    cancellable: bool = Field(description="Whether the order's state takes a cancel.")
+    cancellable_until: AwareDatetime | None = Field(
+        description="Until when, by the database's clock, once the payment is authorized; null otherwise."
+    )
+    event_seq: int = Field(description="Grows by one with every change: names the state, to wait for the next one.")
+    is_final: bool = Field(description="Whether the status will never change again.")
 
 
 class OrderPage(BaseModel):
@@ -142,12 +161,14 @@ class Shard(BaseModel):
     waiting: int
 
 
-class SaleDetails(BaseModel):
-    """Everything a seller sees of a sale, at one database timestamp."""
+class SaleTerms(BaseModel):
+    """The terms of a sale, as they are stored."""
 
     sale_id: str
     name: str
-    phase: str
+    state: Literal["SCHEDULED", "PAUSED", "CLOSED"] = Field(
+        description="What the seller decided; a scheduled sale opens and closes by the clock."
+    )
     policy: str
     unit_price_minor: int
     currency: str
@@ -160,6 +181,12 @@ class SaleDetails(BaseModel):
     closes_at: AwareDatetime
     hold_seconds: int
     cancel_window_seconds: int
+
+
+class SaleDetails(SaleTerms):
+    """Everything a seller sees of a sale, at one database timestamp."""
+
+    phase: Literal["scheduled", "open", "paused", "closed"]
     as_of: AwareDatetime
     available: int
     waiting: int
@@ -176,8 +203,14 @@ class RestockResult(BaseModel):
 class SaleList(BaseModel):
     """Some sales, by id."""
 
-    sales: list[dict[str, Any]]
+    sales: list[SaleTerms]
     next_page_token: str | None
+
+
+class Health(BaseModel):
+    """How the process is."""
+
+    status: Literal["alive", "ready"]
 
 
 class Problem(BaseModel):

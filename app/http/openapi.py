@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from app import __version__
 from app.domain.orders import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.http.models import Problem
-from app.http.problems import PROBLEMS
+from app.http.problems import HTTP_PROBLEMS, PROBLEMS
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -29,6 +29,10 @@ IDEMPOTENCY_KEY = {
 }
 
 
+_OF_A_BODY = (413, 415)
+"""What the framework refuses of a body."""
+
+
 def query(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """A query parameter that may be left out."""
     return {"name": name, "in": "query", "required": False, "description": description, "schema": dict(schema)}
@@ -36,7 +40,7 @@ def query(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a view promises: its body, its answers by status, the errors it may answer with, its parameters."""
+    """What a view promises: its body, its answers by status and their type, the errors it may answer with, its parameters."""
 
     summary: str
     tag: str
@@ -46,6 +50,7 @@ class Operation:
     parameters: tuple[Mapping[str, Any], ...] = ()
     secured: bool = True
     description: str = ""
+    media_type: str = "application/json"
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -78,13 +83,13 @@ def _problem_answers(operation: Operation, references: Mapping[Any, Any]) -> dic
     for error in operation.errors:
         kind = PROBLEMS[error]
         by_status.setdefault(kind.status, []).append(kind.name)
-    return {
-        str(status): {
-            "description": "Problem: " + ", ".join(sorted(names)),
-            "content": {"application/problem+json": {"schema": references[Problem]}},
-        }
-        for status, names in sorted(by_status.items())
-    }
+    if operation.body is not None:
+        for status in _OF_A_BODY:
+            by_status.setdefault(status, []).append(HTTP_PROBLEMS[status][0])
+    answers = {str(status): "Problem: " + ", ".join(sorted(names)) for status, names in sorted(by_status.items())}
+    answers["default"] = "Any other problem: of the protocol (docs/errors.md), or 500, internal."
+    content = {"application/problem+json": {"schema": references[Problem]}}
+    return {status: {"description": description, "content": content} for status, description in answers.items()}
 
 
 def _operation_object(path: str, name: str, operation: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def _operation_object(path: str, name: str, operation: Operation, references: Ma
     for status, model in operation.answers.items():
         answer: dict[str, Any] = {"description": (model.__doc__ or "").strip() if model else "Done."}
         if model is not None:
-            answer["content"] = {"application/json": {"schema": references[model]}}
+            answer["content"] = {operation.media_type: {"schema": references[model]}}
         answers[str(status)] = answer
     described: dict[str, Any] = {
         "operationId": name,

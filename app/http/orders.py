@@ -1,4 +1,4 @@
-"""The buyer's addresses: place an order, look at one's own."""
+"""The buyer's addresses: place an order, look at one's own, cancel it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,16 +6,20 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from app.domain import errors
-from app.domain.orders import Order
+from app.domain.orders import MAX_EVENT_SEQ, Order
+from app.domain.states import Status
 from app.domain.timestamps import rfc3339
 from app.http.api import Api
 from app.http.models import OrderPage, OrderView, PlaceOrder
 from app.http.openapi import IDEMPOTENCY_KEY, Operation, documented, query
 from app.http.problems import error_response
-from app.http.requests import as_page_token, idempotency_key, page_size, page_token, read_body
+from app.http.requests import as_page_token, idempotency_key, page_size, page_token, query_number, read_body
 from app.http.responses import json_response
 from app.http.tokens import IssuerUnavailable, Unauthenticated
 from app.services.orders import own_order, own_orders
+
+MAX_WAIT_SECONDS = 30
+"""Shorter than what proxies and phones' networks cut off without an answer, which is mostly 60."""
 
 _WHO = (Unauthenticated, IssuerUnavailable, errors.StorageUnavailable)
 
@@ -30,7 +34,11 @@ def order_body(order: Order) -> dict[str, Any]:
         "unit_price_minor": order.unit_price_minor,
         "currency": order.currency,
         "position": {"placed_at": rfc3339(order.placed_at), "shard_id": order.shard_id, "seq": order.seq},
-        "due_at": rfc3339(order.due_at) if order.due_at else None,
+        "due_at": rfc3339(order.due_at) if order.due_at and order.status is Status.PENDING else None,
+        "cancellable": order.is_cancellable,
+        "cancellable_until": rfc3339(order.cancellable_until) if order.cancellable_until else None,
+        "event_seq": order.event_seq,
+        "is_final": order.is_final,
     }
 
 
@@ -71,12 +79,64 @@ def orders_blueprint(api: Api) -> Blueprint:
             return error_response(error)
 
     @views.get("/v1/sales/<sale_id>/orders/<order_id>")
-    @documented(Operation("Show one's own order", "orders", {200: OrderView}, errors=(*_WHO, errors.OrderNotFound)))
+    @documented(
+        Operation(
+            "Show one's own order, or wait for its next change",
+            "orders",
+            {200: OrderView},
+            errors=(
+                *_WHO,
+                errors.InvalidValue,
+                errors.OrderNotFound,
+                errors.WaitSuperseded,
+                errors.TooManyWaiting,
+            ),
+            parameters=(
+                query(
+                    "wait",
+                    "Answer when the order changes, or after so many seconds with the order as it stands; one that is "
+                    "final is answered at once.",
+                    {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
+                ),
+                query(
+                    "after",
+                    "The `event_seq` of the state that the client knows: a later one is answered at once. Left out, the "
+                    "order must change after the request has come.",
+                    {"type": "integer", "minimum": 0, "maximum": MAX_EVENT_SEQ},
+                ),
+            ),
+        )
+    )
     def show(sale_id: str, order_id: str) -> Response:
         customer = api.customer()
-        return json_response(
-            order_body(api.concurrency.run(own_order, api.database, customer.subject, sale_id, order_id))
+        wait_seconds, after = query_number("wait", 0, MAX_WAIT_SECONDS), query_number("after", 0, MAX_EVENT_SEQ)
+        if wait_seconds:
+            order = api.outcomes.wait_for_change(customer.subject, sale_id, order_id, after, wait_seconds)
+        else:
+            order = api.concurrency.run(own_order, api.database, customer.subject, sale_id, order_id)
+        return json_response(order_body(order))
+
+    @views.post("/v1/sales/<sale_id>/orders/<order_id>/cancel")
+    @documented(
+        Operation(
+            "Cancel one's own order",
+            "orders",
+            {200: OrderView},
+            errors=(
+                *_WHO,
+                errors.OrderNotFound,
+                errors.CancelWindowClosed,
+                errors.TransitionRefused,
+                errors.Overloaded,
+            ),
+            description="Without a body. A waiting order, and one whose payment is not authorized yet, may always be "
+            "cancelled; an authorized one until `cancellable_until`. Repeating it is safe: a cancelled order stays "
+            "cancelled, and the answer is 200. After a 503 it may have been cancelled: repeat it.",
         )
+    )
+    def cancel(sale_id: str, order_id: str) -> Response:
+        customer = api.customer()
+        return json_response(order_body(api.cancelling.cancel(customer.subject, sale_id, order_id)))
 
     @views.get("/v1/orders")
     @documented(

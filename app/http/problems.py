@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, default_exceptions
 
 from app.domain import errors
 from app.domain.timestamps import rfc3339
@@ -102,18 +102,42 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
     errors.TransitionRefused: ProblemType(
         "transition-refused", 409, "Not in this state", lambda e: f"an order that is {e.status} cannot {e.trigger}"
     ),
+    errors.CancelWindowClosed: ProblemType(
+        "cancel-window-closed",
+        409,
+        "Too late to cancel",
+        lambda e: f"the order could be cancelled until {rfc3339(e.closed_at)}; its payment is being captured",
+        lambda e: {"closed_at": rfc3339(e.closed_at)},
+    ),
     errors.Overloaded: ProblemType(
         "overloaded",
         503,
         "Too many at once",
-        lambda _: "try again with the same Idempotency-Key: if the order was taken after all, it is found",
+        lambda _: "repeat the same request, with its Idempotency-Key if it has one: what was done after all is found",
         retry_after_seconds=lambda e: int(e.retry_after_seconds),
+    ),
+    errors.TooManyWaiting: ProblemType(
+        "too-many-waiting",
+        503,
+        "Too many wait",
+        lambda _: "too many requests wait for a change here: ask without waiting, or come again",
+        retry_after_seconds=lambda e: int(e.retry_after_seconds),
+    ),
+    errors.WaitSuperseded: ProblemType(
+        "wait-superseded",
+        429,
+        "Newer requests of yours wait",
+        lambda e: f"at most {e.limit} of your requests wait for a change at once, and newer ones took this one's place",
+        lambda e: {"limit": e.limit},
+        lambda e: int(e.retry_after_seconds),
     ),
     errors.StorageUnavailable: ProblemType(
         "storage-unavailable",
         503,
         "The database does not answer",
-        lambda e: f"{e.detail}; try again with the same Idempotency-Key: if the order was taken after all, it is found",
+        lambda e: (
+            f"{e.detail}; repeat the same request, with its Idempotency-Key if it has one: what was done after all is found"
+        ),
         retry_after_seconds=lambda e: int(e.retry_after_seconds),
     ),
     Unauthenticated: ProblemType("unauthenticated", 401, "Who is asking?", lambda e: str(e.reason)),
@@ -168,6 +192,13 @@ def _framework_error(error: HTTPException) -> Response:
     return problem_response(name, status, title, error.description or error.name, None, *allow)
 
 
+def protocol_problem(status: int) -> Response:
+    """The response to what is no request, by its status; 500 is our own fault."""
+    if status == 500:  # noqa: PLR2004  # the one that is never the client's
+        return problem_response(INTERNAL[0], 500, INTERNAL[1], "something that we did not foresee; it is in our log")
+    return _framework_error(default_exceptions[status]())
+
+
 def install(app: Flask) -> None:
     """Make every error of the app a problem, the unforeseen included."""
     for kind in PROBLEMS:
@@ -176,6 +207,6 @@ def install(app: Flask) -> None:
 
     def unforeseen(error: Exception) -> Response:
         app.logger.exception("unforeseen: %s", type(error).__name__)
-        return problem_response(INTERNAL[0], 500, INTERNAL[1], "something that we did not foresee; it is in our log")
+        return protocol_problem(500)
 
     app.register_error_handler(Exception, unforeseen)

@@ -7,7 +7,7 @@ from typing import TypeVar
 import orjson
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app.domain.errors import InvalidValue
 from app.domain.orders import MAX_IDEMPOTENCY_KEY_LENGTH
@@ -19,10 +19,17 @@ DEFAULT_PAGE_SIZE = 20
 
 
 def read_body(model: type[Model]) -> Model:
-    """The body as a model. Raises InvalidValue for the first rule broken, UnsupportedMediaType for anything but JSON."""
+    """The body as a model. Raises InvalidValue for the first rule broken, UnsupportedMediaType for anything but JSON, and
+    RequestEntityTooLarge.
+    """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("the body must be application/json")
-    return parse_body(model, request.get_data(cache=False))
+    body = request.get_data(cache=False)
+    # Of a body in chunks the framework reads as much as is allowed, and does not say that there is more.
+    in_chunks = request.content_length is None and request.environ.get("wsgi.input_terminated")
+    if in_chunks and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
+    return parse_body(model, body)
 
 
 def parse_body(model: type[Model], body: bytes) -> Model:
@@ -51,9 +58,16 @@ def idempotency_key() -> str:
 
 def page_size() -> int:
     """`page_size` of the query, 1 to 100. Raises InvalidValue."""
-    text = request.args.get("page_size", str(DEFAULT_PAGE_SIZE))
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_PAGE_SIZE):  # noqa: PLR2004
-        raise InvalidValue(field="page_size", rule=f"must be from 1 to {MAX_PAGE_SIZE}")
+    return query_number("page_size", 1, MAX_PAGE_SIZE) or DEFAULT_PAGE_SIZE
+
+
+def query_number(name: str, minimum: int, maximum: int) -> int | None:
+    """A whole number of the query, or None when it is left out. Raises InvalidValue."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(maximum)) and minimum <= int(text) <= maximum):
+        raise InvalidValue(field=name, rule=f"must be from {minimum} to {maximum}")
     return int(text)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import orjson
 from flask import Blueprint, Flask, Response, current_app, render_template
 
+from app.domain.errors import StorageUnavailable
 from app.http.api import Api
+from app.http.models import Health
 from app.http.openapi import Operation, build_document, documented
 from app.http.problems import HTTP_PROBLEMS, PROBLEMS, TYPE_PREFIX
 from app.http.responses import SECURITY_HEADERS, json_response
@@ -18,7 +20,7 @@ def service_blueprint(api: Api) -> Blueprint:
     views = Blueprint("service", __name__, template_folder="templates")
 
     @views.get("/healthz")
-    @documented(Operation("Is the process alive?", "service", {200: None}, secured=False))
+    @documented(Operation("Is the process alive?", "service", {200: Health}, secured=False))
     def healthz() -> Response:
         return json_response({"status": "alive"})
 
@@ -27,7 +29,8 @@ def service_blueprint(api: Api) -> Blueprint:
         Operation(
             "Can it take orders?",
             "service",
-            {200: None},
+            {200: Health},
+            errors=(StorageUnavailable,),
             secured=False,
             description="503 while the database does not answer or lacks the schema.",
         )
@@ -37,10 +40,12 @@ def service_blueprint(api: Api) -> Blueprint:
         return json_response({"status": "ready"})
 
     @views.get("/openapi.json")
+    @documented(Operation("This document", "service", {200: None}, secured=False))
     def openapi() -> Response:
         return json_response(_document(_app()))
 
     @views.get("/docs")
+    @documented(Operation("This document as a page", "service", {200: None}, secured=False))
     def docs() -> Response:
         problems = [(TYPE_PREFIX + kind.name, kind.status, kind.title) for kind in PROBLEMS.values()]
         problems += [(TYPE_PREFIX + name, status, title) for status, (name, title) in HTTP_PROBLEMS.items()]
@@ -49,7 +54,7 @@ def service_blueprint(api: Api) -> Blueprint:
 
     @views.get("/docs.css")
     def style() -> Response:
-        return Response(render_template("docs.css"), content_type="text/css")
+        return Response(render_template("docs.css"), headers=[*SECURITY_HEADERS], content_type="text/css")
 
     views.add_app_template_filter(_rule_text, "rule_text")
     return views

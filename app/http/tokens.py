@@ -17,6 +17,14 @@ ALGORITHMS = ("RS256", "ES256")
 """Asymmetric ones only: nobody can sign with what we publish, and `none` is not among them."""
 
 MAX_TOKEN_LENGTH = 4_096
+
+KEYS_KEPT_SECONDS = 600
+"""How long a key that the issuer no longer publishes is trusted at the most."""
+
+UNKNOWN_KEY_SECONDS = 30
+"""A key id that nobody knows sends us to the issuer at most so often: made-up ones must not become a flood on it."""
+
+ISSUER_TIMEOUT_SECONDS = 5
 SELLER = "seller"
 
 
@@ -70,7 +78,13 @@ class TokenVerifier:
         self._lock = threading.Lock()
         self._keys: KeySource
         if settings.auth_jwks_url:
-            self._keys = jwt.PyJWKClient(settings.auth_jwks_url, cache_keys=True, lifespan=600, timeout=5)
+            # Not cache_keys: it would trust a key for as long as the process lives.
+            self._keys = jwt.PyJWKClient(
+                settings.auth_jwks_url,
+                lifespan=KEYS_KEPT_SECONDS,
+                timeout=ISSUER_TIMEOUT_SECONDS,
+                cooldown_duration=UNKNOWN_KEY_SECONDS,
+            )
         else:
             self._keys = LocalIssuer.load(settings)
 
@@ -109,6 +123,12 @@ class TokenVerifier:
     def _check(self, token: str) -> Identity:
         try:
             key = self._keys.get_signing_key_from_jwt(token)
+        except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, OSError, ValueError) as error:
+            # No answer, a broken one, or one that is no set of keys.
+            raise IssuerUnavailable from error
+        except jwt.PyJWTError as error:
+            raise Unauthenticated("the token does not verify") from error
+        try:
             claims = jwt.decode(
                 token,
                 key,
@@ -117,15 +137,14 @@ class TokenVerifier:
                 issuer=self._issuer,
                 options={"require": ["exp", "iat", "sub"]},
             )
-        except jwt.PyJWKClientConnectionError as error:
-            raise IssuerUnavailable from error
+            expires_at = float(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("the token has expired") from error
         except (jwt.InvalidAudienceError, jwt.InvalidIssuerError) as error:
             raise Unauthenticated("the token is for another service") from error
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise Unauthenticated("the token does not verify") from error
-        return Identity(_subject(claims["sub"]), _roles(claims.get("roles")), float(claims["exp"]))
+        return Identity(_subject(claims["sub"]), _roles(claims.get("roles")), expires_at)
 
 
 def _subject(value: object) -> str:

@@ -6,6 +6,7 @@ import sys
 
 from flask import Flask
 
+from app.http import protocol_errors
 from app.http.app import create_app
 from app.http.greenlets import Greenlets
 from app.settings import load_settings
@@ -22,6 +23,7 @@ def create() -> Flask:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     app = create_app(load_settings(), Greenlets())
+    protocol_errors.install(app)
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 50)
