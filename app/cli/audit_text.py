@@ -30,6 +30,11 @@ def print_report(report: AuditReport, console: Console) -> None:
 
 def _print_finding(finding: Finding, console: Console) -> None:
     number = "answers" if finding.invariant is None else str(finding.invariant)
+    if finding.not_compared is not None:
+        console.print(
+            Text("-     ", "dim"), Text(f" {number:>7}  {finding.name}: not compared: {finding.not_compared}", "dim")
+        )
+        return
     mark = Text("holds ", "green") if finding.is_clean else Text("BROKEN", "bold red")
     console.print(mark, Text(f" {number:>7}  {finding.name}"))
     lists: dict[str, Mapping[str, Any]] = {

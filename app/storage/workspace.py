@@ -1,7 +1,7 @@
 """Where an audit puts a sale's rows to read them again in another order: a SQLite file in the temporary folder.
 
-SQLite sorts on disk, so memory is bounded by its page cache however many orders there are; a sale needs some 600 bytes an
-order there. Nothing is decided here: the queries join and order, the domain judges.
+SQLite sorts on disk, so memory is bounded by its page cache however many orders there are; a sale needs some 500 bytes an
+order there (measured, see docs/audit.md). Nothing is decided here: the queries join and order, the domain judges.
 """
 
 import sqlite3
@@ -30,7 +30,7 @@ CACHE_KIB = 65_536
 
 _TABLES = """
 CREATE TABLE orders (customer_id TEXT, order_id TEXT, status TEXT, units INT, shard_id INT, seq INT, placed_at INT,
-    waitlisted_at INT, due_at INT, event_seq INT);
+    waitlisted_at INT, due_at INT, event_seq INT, unit_price_minor INT, currency TEXT);
 CREATE TABLE events (customer_id TEXT, order_id TEXT, event_seq INT, status TEXT, trigger TEXT, committed_at INT);
 CREATE TABLE outbox (order_id TEXT, event_seq INT, event_type TEXT, outbox_shard INT, created_at INT, status TEXT);
 CREATE TABLE ledger (shard_id INT, version INT, allocated INT, available INT, waiting INT, cause TEXT, committed_at INT);

@@ -57,7 +57,7 @@ def test_the_page_has_every_option_and_argument_of_a_command_with_its_meaning(pa
     for parameter in COMMANDS[path].params:
         if isinstance(parameter, click.Option):
             for spelling in (*parameter.opts, *parameter.secondary_opts):
-                assert re.search(rf"^  (?:-\w, )?{re.escape(spelling)}\b", text, re.MULTILINE), spelling
+                assert re.search(rf"^  (?:-\w, |--[\w-]+ / )?{re.escape(spelling)}\b", text, re.MULTILINE), spelling
             assert parameter.help, f"{path} {parameter.opts[0]} has no help"
         else:
             usage = text[text.index("Usage:") :].splitlines()[0]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.audit.answers import Attempt
+from app.domain.audit.delivery import LogShard
 from app.domain.audit.findings import Finding, micros
 from app.domain.audit.rows import StoredOrder
 from app.domain.ids import fingerprint, order_id, outbox_shard
@@ -16,9 +17,11 @@ from app.domain.promotion import WaitingOrder, promote, spread_over
 from app.domain.sale import Policy, Sale, SaleState, spread
 from app.domain.states import NEW, Status, Trigger, transition
 from app.domain.stock import Cause, ShardState, StockBook
-from app.services.audit.evidence import Evidence, evidence_of, fill
+from app.services.audit.evidence import Demands, Evidence, evidence_of, fill
+from app.services.audit.money import MoneyEvidence
 from app.services.audit.report import run_checks
 from app.storage.audit import SaleRows, SaleStand
+from app.storage.money import Logs
 from app.storage.workspace import Workspace
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -90,6 +93,8 @@ class World:
                 self.at if waits else None,
                 self.at + 1 if new.status is Status.PENDING else None,
                 0,
+                self.sale.unit_price_minor,
+                self.sale.currency,
             )
             self.orders.append(list(order))
             self._step(self.orders[-1], new.trigger)
@@ -144,7 +149,7 @@ class World:
         step = transition(NEW if order[2] == "new" else Status(order[2]), trigger)
         order[2], order[9] = step.status.value, order[9] + 1
         order[7] = order[6] if step.status is Status.WAITLISTED else None
-        order[8] = self.at + 1 if step.status is Status.PENDING else None
+        order[8] = self.at + 1 if step.status in (Status.PENDING, Status.AUTHORIZED) else None
         self.events.append([order[0], order[1], order[9], step.status.value, trigger.value, self.at])
         shard = outbox_shard(SALE_ID, order[4])
         self.outbox.append([order[1], order[9], step.event, shard, self.at, step.status.value])
@@ -162,10 +167,20 @@ class World:
     @contextmanager
     def evidence(self) -> Iterator[Evidence]:
         as_of = self.now + timedelta(seconds=1)
-        stand = SaleStand(self.sale, as_of, self.created_at, list(self.shards.values()))
+        shards = list(self.shards.values())
+        stand = SaleStand(self.sale, as_of, self.created_at, shards, self.orders_log(), micros(self.created_at))
         with Workspace() as workspace:
             fill(workspace, SaleRows(iter(self.orders), iter(self.events), iter(self.outbox), iter(self.ledger)))
-            yield evidence_of(stand, workspace, iter(self.attempts) if self.attempts is not None else None)
+            attempts = iter(self.attempts) if self.attempts is not None else None
+            yield evidence_of(stand, workspace, attempts, *self.money(workspace))
+
+    def orders_log(self) -> list[LogShard]:
+        """The cursors of the orders' outbox: nothing is published."""
+        return []
+
+    def money(self, workspace: Workspace) -> tuple[Logs, MoneyEvidence | None, Demands]:
+        """The logs, the money and what is asked of the audit: nothing is compared."""
+        return Logs(workspace, self.orders_log()), None, Demands()
 
     def audit(self) -> dict[str, list[str]]:
         """What each broken check says, by its name."""

@@ -251,6 +251,7 @@ def test_two_orders_on_one_queue_position_are_named(world: World) -> None:
         ("orders", 0, {"status": "SOLD"}, "is SOLD, its events end in PENDING"),
         ("orders", 0, {"event_seq": 2}, "counts 2 events, there are 1"),
         ("orders", 0, {"due": None}, "is PENDING without a deadline: its units would never come back"),
+        ("orders", 1, {"due": 5}, "is PAYMENT_FAILED, and still due at 1970-01-01T00:00:00.000005Z"),
         ("orders", 0, {"waitlisted": 5}, "is PENDING, and still stands in the waitlist"),
         ("orders", 3, {"waitlisted": None}, "waits, and stands in the waitlist as of never, not as of "),
         ("orders", 0, {"placed": 1}, "event 1: was committed at 2026-11-24T12:00:00.010000Z, and PlacedAt is "),

@@ -25,13 +25,17 @@ class Violation:
 
 @dataclass(slots=True)
 class Finding:
-    """The outcome of one check. `invariant` is its number in docs/design.md; None when it is of the answers file."""
+    """The outcome of one check. `invariant` is its number in docs/design.md; None when it is of the answers file.
+
+    `not_compared` says why there was nothing to check against; None when there was.
+    """
 
     name: str
     invariant: int | None
     figures: dict[str, Figure] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     violation_count: int = 0
+    not_compared: str | None = None
 
     def take(self, violations: Iterable[Violation]) -> None:
         """Count all of them, and name the first."""

@@ -17,6 +17,9 @@ OUTBOX_KEEPS = timedelta(days=7)
 ORDER_ID_VERSION = 5
 """Order ids are named by what they are of (RFC 9562, version 5)."""
 
+_DUE = {Status.PENDING, Status.AUTHORIZED}
+"""Statuses that hold units not yet paid for: without a deadline these would never come back."""
+
 _TRIGGERS = {trigger.value: trigger for trigger in Trigger}
 
 
@@ -122,8 +125,10 @@ def _row_breaks(order: StoredOrder, event_count: int, status: Status | None) -> 
         yield f"waits, and stands in the waitlist as of {at(order.waitlisted_at)}, not as of {at(order.placed_at)}"
     if order.status != Status.WAITLISTED and order.waitlisted_at is not None:
         yield f"is {order.status}, and still stands in the waitlist"
-    if order.status == Status.PENDING and order.due_at is None:
-        yield "is PENDING without a deadline: its units would never come back"
+    if order.status in _DUE and order.due_at is None:
+        yield f"is {order.status} without a deadline: its units would never come back"
+    if order.status not in _DUE and order.due_at is not None:
+        yield f"is {order.status}, and still due at {at(order.due_at)}"
 
 
 def over_the_limit(limit: int, terms_changed_at: int, live: Iterable[StoredOrder]) -> Iterator[Violation]:

@@ -22,6 +22,8 @@ class StoredOrder(NamedTuple):
     waitlisted_at: int | None
     due_at: int | None
     event_seq: int
+    unit_price_minor: int
+    currency: str
 
     @property
     def position(self) -> Position:

@@ -13,7 +13,7 @@ from app.domain.stock import Cause, ShardState
 LEDGER_KEEPS = timedelta(days=90)
 """The row deletion policy of StockLedger."""
 
-_KEEPS_ALLOCATED = {Cause.PLACED.value, Cause.MOVED.value}
+_SETS_ALLOCATED = {Cause.CREATED.value, Cause.RESTOCKED.value, Cause.SALE_CHANGED.value}
 _HELD = {StockEffect.TAKE: 1, StockEffect.RELEASE: -1}
 
 
@@ -114,8 +114,8 @@ def _version_breaks(row: LedgerRow, last: LedgerRow | None, may_lack_the_oldest:
 def allocation_breaks(rows: Iterable[LedgerRow]) -> Iterator[Violation]:
     """Commits in which units appear or vanish. `rows` come by commit.
 
-    Taking orders and moving stock keeps the sum of all allocated units; restocking only adds; only a change of the sale,
-    before its opening, may set it anew.
+    Taking and settling orders and moving stock keeps the sum of all allocated units; restocking only adds; only a change of
+    the sale, before its opening, may set it anew.
     """
     allocated: dict[int, int] = {}
     for committed_at, group in groupby(rows, attrgetter("committed_at")):
@@ -133,7 +133,8 @@ def allocation_breaks(rows: Iterable[LedgerRow]) -> Iterator[Violation]:
                     ledger_name(row.shard_id, row.version),
                     f"orders changed the units allocated from {before} to {row.allocated}",
                 )
-        if is_known and ((change and causes <= _KEEPS_ALLOCATED) or (change < 0 and causes == {Cause.RESTOCKED.value})):
+        keeps = causes.isdisjoint(_SETS_ALLOCATED)
+        if is_known and ((change and keeps) or (change < 0 and causes == {Cause.RESTOCKED.value})):
             yield Violation(f"commit at {at(committed_at)}", f"changed the sum of all units allocated by {change}")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.domain.audit import orders, queue, stock
 from app.domain.audit.findings import Finding, Violation, at, micros
 from app.domain.states import LIVE, Status, Trigger
+from app.services.audit import money_checks
 from app.services.audit.evidence import Evidence
 
 
@@ -143,10 +144,15 @@ CHECKS: tuple[Check, ...] = (
     Check("never oversold", 1, never_oversold),
     Check("the stock ledger adds up", 1, ledger_adds_up),
     Check("never undersold", 2, never_undersold),
+    Check("everything is settled", 2, money_checks.everything_is_settled),
     Check("first come, first served", 3, first_come_first_served),
     Check("one line in the ledger a request", 4, one_line_a_request),
     Check("every history is whole", 4, histories_are_whole),
     Check("the limit per customer", 5, limit_per_customer),
     Check("no order before the opening", 6, none_before_the_opening),
+    Check("money follows units", 7, money_checks.money_follows_units),
+    Check("the gateway's book agrees", 7, money_checks.book_agrees),
+    Check("every event is published", 8, money_checks.every_event_is_published),
+    Check("every event has arrived", 8, money_checks.every_event_has_arrived),
 )
 """In the order in which they are reported."""

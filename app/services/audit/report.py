@@ -1,16 +1,18 @@
 """The audit as a whole: gathers the evidence, runs the checks, and gives a report."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from app.domain.audit.accounts import GRACE
 from app.domain.audit.findings import Finding
 from app.domain.timestamps import rfc3339
 from app.services.audit.answer_checks import ANSWER_CHECKS
 from app.services.audit.checks import CHECKS
-from app.services.audit.evidence import Evidence, gathered
+from app.services.audit.evidence import Demands, Evidence, gathered
+from app.services.audit.money import MoneySources
 from app.storage.database import FairdropDatabase
 
 
@@ -50,14 +52,22 @@ class AuditReport:
 
 
 def audit(
-    database: FairdropDatabase, sale_id: str, answers: Path | None = None, as_of: datetime | None = None
+    database: FairdropDatabase,
+    sale_id: str,
+    answers: Path | None = None,
+    as_of: datetime | None = None,
+    *,
+    money: MoneySources | None = None,
+    settled: bool = False,
+    grace: timedelta = GRACE,
 ) -> AuditReport:
-    """Check a sale as of a timestamp (None: now), and what the rush of an answers file was told.
+    """Check a sale as of a timestamp (None: now), its money, and what the rush of an answers file was told.
 
-    Changes nothing and takes no locks. Raises SaleNotFound, StorageUnavailable or AnswersUnreadable.
+    With `settled`, nothing may be under way; else what is, for no longer than `grace`, is counted. Changes nothing and takes no
+    locks. Raises SaleNotFound, StorageUnavailable, AnswersUnreadable, PaymentsMissing or BookUnreadable.
     """
     began = monotonic()
-    with gathered(database, sale_id, answers, as_of) as evidence:
+    with gathered(database, sale_id, answers, as_of, Demands(money, settled, grace)) as evidence:
         findings = run_checks(evidence)
         orders = evidence.workspace.number("SELECT COUNT(*) FROM orders")
     return AuditReport(sale_id, evidence.stand.as_of, orders, monotonic() - began, findings)
