@@ -123,7 +123,7 @@ class Stage:
 @contextmanager
 def staged(buyers: int) -> Iterator[Stage]:
     """A stage for the length of a block, with nothing left behind. An emulator that is given in the environment is used."""
-    with TemporaryDirectory(prefix="fairdrop-bench-") as name, running(spanner=True) as emulators:
+    with TemporaryDirectory(prefix="fairdrop-bench-") as name, running(spanner=True, pubsub=True) as emulators:
         os.environ.update(emulators.environment)
         folder = Path(name)
         settings = load_settings().model_copy(

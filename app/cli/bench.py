@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from app.bench import measures, stored
+from app.bench import measures, money, stored
 from app.bench.measures import Figure
 from app.bench.stage import staged
 
@@ -18,6 +18,7 @@ MEASURES = {
     "lone": measures.lone,
     "workers": measures.workers,
     "memory": measures.memory,
+    "money": money.money,
     "stored": stored.stored,
 }
 EXIT_NOT_REACHED = 1
@@ -38,6 +39,7 @@ def bench(names: tuple[str, ...], buyers: int, rounds: int, as_json: bool) -> No
     sold-out  refusals a second against a bare handler
     lone      round trips and time of an order when nobody else is there
     workers   two and four workers: errors and the longest wait
+    money     settlement, release with promotion, and the relay, against placement
     memory    a worker's memory early and late in a rush
     stored    orders a second with 1,000,000 orders stored against none (takes minutes and some 12 GB)
 

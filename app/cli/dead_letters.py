@@ -8,7 +8,7 @@ import click
 from app.cli.common import Refused, cli_settings, plain_errors, print_json
 from app.messaging.broker import BrokerUnavailable
 from app.messaging.dead_letters import DeadLetter, read_dead_letters
-from app.messaging.topics import ROUTES
+from app.messaging.topics import ROUTES, ensure_topics
 
 EXIT_SOME = 1
 TEXT_SHOWN = 300
@@ -34,6 +34,7 @@ def dead_letters(at_most: int, take: bool, as_json: bool) -> None:
     project = cli_settings().broker_project
     found: list[tuple[str, DeadLetter]] = []
     try:
+        ensure_topics(project)
         for route in ROUTES:
             found += [(route.topic, letter) for letter in read_dead_letters(project, route, at_most, take=take)]
     except BrokerUnavailable as error:

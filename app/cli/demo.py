@@ -34,7 +34,8 @@ EXIT_INTERRUPTED = 130
 @click.option("--stay", is_flag=True, help="Keep the service running afterwards, until Ctrl-C.")
 @plain_errors
 def run_demo(buyers: int, stock: int, workers: int, state_dir: Path, stay: bool) -> None:
-    """Sell 1,000 half-price phones to 100,000 buyers: emulators, schema, service, rush, audit. Leaves nothing running.
+    """Sell 1,000 half-price phones to 100,000 buyers: emulators, schema, every process, rush, payments (a third of the
+    cards is declined), audit. Leaves nothing running.
 
     \b
     Example: a small one, with a service to look at afterwards:
@@ -42,8 +43,8 @@ def run_demo(buyers: int, stock: int, workers: int, state_dir: Path, stay: bool)
 
     \b
     Exit codes:
-      0    the audit is clean, and every buyer was answered
-      1    it is not, or somebody never got an answer
+      0    the audit is clean, every unit is sold, and every buyer was answered
+      1    one of these is not so
       2    the demo could not be: no emulator, or a process failed
       130  interrupted (Ctrl-C)
     """  # noqa: D301 - \b is click's mark for "do not wrap"
@@ -54,7 +55,8 @@ def run_demo(buyers: int, stock: int, workers: int, state_dir: Path, stay: bool)
             _tell(result, console)
             if stay:
                 _stay(result, console)
-            code = EXIT_BROKEN if result.audit.broken or result.rush.unanswered else 0
+            is_good = result.is_sold and not result.audit.broken and not result.rush.unanswered
+            code = 0 if is_good else EXIT_BROKEN
     except (EmulatorError, ChildFailed, RushNotPossibleError) as error:
         click.echo(f"demo: {error}", err=True)
         code = EXIT_NOT_POSSIBLE
@@ -67,6 +69,17 @@ def run_demo(buyers: int, stock: int, workers: int, state_dir: Path, stay: bool)
 def _tell(result: DemoResult, console: Console) -> None:
     print_rush(result.rush, console)
     print_audit(result.audit, console)
+    console.print(
+        f"{result.standing.placed_units:,} units PLACED; {result.cancelled:,} orders cancelled by their customers",
+        highlight=False,
+    )
+    if result.lag is not None:
+        lag = result.lag
+        console.print(
+            f"from an order's commit to its authorization: p50 {lag.p50:.2f} s, p99 {lag.p99:.2f} s, "
+            f"longest {lag.longest:.2f} s, over {lag.count:,} orders",
+            highlight=False,
+        )
     console.print(f"the page to look at: {result.page}")
 
 

@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "sale": ("app.cli.sale", "sale", "Create, show, change, open, pause, close and restock sales."),
     "schema": ("app.cli.schema", "schema", "Apply the database schema, show its status, pre-split a sale."),
     "serve": ("app.cli.serve", "serve", "Run the HTTP service under gunicorn."),
+    "stack": ("app.cli.stack", "stack", "Run every process of the service, from the Procfile."),
     "token": ("app.cli.token", "token", "Sign a bearer token with the local issuer (development only)."),
     "work": ("app.cli.work", "work", "Run a worker: relay, settlement, deadlines, payments, payments-relay."),
 }

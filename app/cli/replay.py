@@ -9,7 +9,7 @@ from app.domain.ids import OUTBOX_SHARD_COUNT
 from app.messaging.broker import BrokerUnavailable
 from app.messaging.events import ORDERS_SOURCE, PAYMENTS_SOURCE
 from app.messaging.publisher import Publisher
-from app.messaging.topics import ORDER_EVENTS, PAYMENT_EVENTS
+from app.messaging.topics import ORDER_EVENTS, PAYMENT_EVENTS, ensure_topics
 from app.services.relay import order_event_id, payment_event_id
 from app.services.relay import replay as replay_rows
 from app.storage.database import connect
@@ -27,7 +27,7 @@ from app.storage.database import connect
 @click.option("--shard", type=click.IntRange(0, OUTBOX_SHARD_COUNT - 1), help="Only this outbox shard.  [default: all]")
 @plain_errors
 def replay(since: datetime, database: str, shard: int | None) -> None:
-    """Publish every event again that was committed since a time. The relays' cursors stay where they are.
+    """Publish every event again that was committed since a time, up to now. The relays' cursors stay where they are.
 
     Consumers are idempotent, so a replay harms nobody; the outbox keeps seven days.
 
@@ -49,6 +49,7 @@ def replay(since: datetime, database: str, shard: int | None) -> None:
     publisher = Publisher(settings.broker_project, route.topic, source)
     shards = [shard] if shard is not None else list(range(OUTBOX_SHARD_COUNT))
     try:
+        ensure_topics(settings.broker_project)
         count = replay_rows(
             connect(settings, name),
             publisher,

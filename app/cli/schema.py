@@ -1,4 +1,4 @@
-"""`fairdrop schema`: the database's DDL, applied and compared, and the pre-splitting of a sale."""
+"""`fairdrop schema`: the databases' DDL, applied and compared, and the pre-splitting of a sale."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from app.cli.common import EXIT_REFUSED, Invalid, Refused, cli_settings, plain_e
 from app.domain.sale import Phase
 from app.domain.timestamps import rfc3339
 from app.services import sales
+from app.settings import Settings
 from app.storage import schema as schema_tool
 from app.storage import split_points
 from app.storage.database import connect
@@ -31,22 +32,22 @@ def schema() -> None:
     """  # noqa: D301 - \b is click's mark for "do not wrap"
 
 
-_DATABASE = click.option("--database", help="Spanner database.  [default: FAIRDROP_SPANNER_DATABASE]")
-_FOLDER = click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=SCHEMA_ROOT / "orders",
-    help="Where the numbered DDL files are.  [default: spanner_schema/orders]",
-)
+SERVICES = ("orders", "payments")
+_SERVICE = click.option("--service", type=click.Choice(SERVICES), help="Only this service's database.  [default: both]")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def _databases(settings: Settings, service: str | None) -> list[tuple[str, str, Path]]:
+    """(service, database, folder) of what is meant."""
+    names = {"orders": settings.spanner_database, "payments": settings.payments_database}
+    return [(name, names[name], SCHEMA_ROOT / name) for name in SERVICES if service in (None, name)]
+
+
 @schema.command("apply")
-@_DATABASE
-@_FOLDER
+@_SERVICE
 @_JSON
 @plain_errors
-def apply_(database: str | None, folder: Path, as_json: bool) -> None:
+def apply_(service: str | None, as_json: bool) -> None:
     """Put every DDL file into force that is not yet, in order.
 
     Repeat it whenever you like. The database is made when it is missing; its instance only on the emulator. A file that was
@@ -58,22 +59,25 @@ def apply_(database: str | None, folder: Path, as_json: bool) -> None:
       fairdrop schema apply
     """  # noqa: D301
     settings = cli_settings()
-    applied = schema_tool.apply(settings, database_id=database or settings.spanner_database, folder=folder)
+    applied = {
+        name: schema_tool.apply(settings, database_id=database, folder=folder)
+        for name, database, folder in _databases(settings, service)
+    }
     if as_json:
         print_json({"applied": applied})
         return
-    for name in applied:
-        click.echo(f"applied {name}")
-    if not applied:
+    for name, files in applied.items():
+        for file in files:
+            click.echo(f"applied {name}/{file}")
+    if not any(applied.values()):
         click.echo("nothing to do")
 
 
 @schema.command("status")
-@_DATABASE
-@_FOLDER
+@_SERVICE
 @_JSON
 @plain_errors
-def status(database: str | None, folder: Path, as_json: bool) -> None:
+def status(service: str | None, as_json: bool) -> None:
     """Compare the DDL files with what the database recorded.
 
     The exit code is 1 unless all are applied and unaltered.
@@ -83,13 +87,17 @@ def status(database: str | None, folder: Path, as_json: bool) -> None:
       fairdrop schema status --json
     """  # noqa: D301
     settings = cli_settings()
-    files = schema_tool.status(settings, database_id=database or settings.spanner_database, folder=folder)
+    files = [
+        (name, file)
+        for name, database, folder in _databases(settings, service)
+        for file in schema_tool.status(settings, database_id=database, folder=folder)
+    ]
     if as_json:
-        print_json({"files": [_status_body(file) for file in files]})
+        print_json({"files": [{"service": name, **_status_body(file)} for name, file in files]})
     else:
-        for file in files:
-            click.echo(f"{file.state:<21}  {file.file}{_hashes(file)}")
-    if any(file.state is not FileState.APPLIED for file in files):
+        for name, file in files:
+            click.echo(f"{file.state:<21}  {name}/{file.file}{_hashes(file)}")
+    if any(file.state is not FileState.APPLIED for _, file in files):
         sys.exit(EXIT_REFUSED)
 
 

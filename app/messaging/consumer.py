@@ -10,14 +10,14 @@ from google.pubsub_v1 import ReceivedMessage
 from app.messaging.broker import broker_errors, subscriber_client
 from app.messaging.events import Event, Malformed, decode
 from app.messaging.publisher import Publisher
-from app.messaging.topics import Route, subscription_path
+from app.messaging.topics import Route, subscription_path, topics_made_again
 
 log = logging.getLogger(__name__)
 
 BATCH_LIMIT = 500
-PULL_SECONDS = 5.0
+PULL_SECONDS = 3.0
 """How long a pull waits for a first message; a worker that is told to stop waits no longer than this."""
-CALL_SECONDS = 10.0
+CALL_SECONDS = 5.0
 RETRY_SECONDS = 2
 """When a message that is not done yet is delivered again."""
 REASON_LIMIT = 200
@@ -49,6 +49,7 @@ class Consumer:
 
     def __init__(self, project: str, route: Route) -> None:
         """No call is made yet."""
+        self._project = project
         self._subscription = subscription_path(project, route.subscription)
         self._client = subscriber_client()
         self._dead = Publisher(project, route.dead_topic, "")
@@ -75,7 +76,7 @@ class Consumer:
         if done:
             with broker_errors():
                 self._client.acknowledge(
-                    request={"subscription": self._subscription, "ack_ids": done}, timeout=CALL_SECONDS
+                    request={"subscription": self._subscription, "ack_ids": done}, timeout=CALL_SECONDS, retry=None
                 )
         self._postpone([m.ack_id for m, verdict in zip(messages, verdicts, strict=True) if isinstance(verdict, Retry)])
         self.handled += len(done)
@@ -89,7 +90,7 @@ class Consumer:
     def _pull(self) -> list[ReceivedMessage]:
         """What is there, up to the limit of a batch; waits a while for a first message."""
         request = {"subscription": self._subscription, "max_messages": BATCH_LIMIT}
-        with broker_errors():
+        with broker_errors(), topics_made_again(self._project):
             try:
                 answer = self._client.pull(request=request, timeout=PULL_SECONDS, retry=None)
             except google_errors.DeadlineExceeded:
@@ -132,6 +133,7 @@ class Consumer:
                     "ack_deadline_seconds": RETRY_SECONDS,
                 },
                 timeout=CALL_SECONDS,
+                retry=None,
             )
         except google_errors.GoogleAPICallError:
             # They come again anyway, when their deadline passes.

@@ -56,9 +56,11 @@ def read_dead_letters(project: str, route: Route, at_most: int, *, take: bool) -
         with broker_errors():
             for first in range(0, len(held), PAGE):
                 ids = held[first : first + PAGE]
+                request = {"subscription": subscription, "ack_ids": ids}
                 if take:
-                    client.acknowledge(request={"subscription": subscription, "ack_ids": ids}, timeout=CALL_SECONDS)
+                    client.acknowledge(request=request, timeout=CALL_SECONDS, retry=None)
                 else:
-                    request = {"subscription": subscription, "ack_ids": ids, "ack_deadline_seconds": 0}
-                    client.modify_ack_deadline(request=request, timeout=CALL_SECONDS)
+                    client.modify_ack_deadline(
+                        request={**request, "ack_deadline_seconds": 0}, timeout=CALL_SECONDS, retry=None
+                    )
         client.transport.close()

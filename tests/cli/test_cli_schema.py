@@ -13,37 +13,47 @@ from app.storage.database import connect
 from app.storage.schema import SCHEMA_ROOT
 
 Run = Callable[..., Result]
+DATABASES = ("spanner_database", "payments_database")
 TABLE = "CREATE TABLE Own (Id INT64) PRIMARY KEY (Id)"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with one DDL file."""
-    (tmp_path / "0001_own.sql").write_text(TABLE)
-    return tmp_path
+    """A folder with one DDL file for each service; the orders' is returned."""
+    for service in ("orders", "payments"):
+        (tmp_path / service).mkdir()
+        (tmp_path / service / "0001_own.sql").write_text(TABLE)
+    return tmp_path / "orders"
 
 
 @pytest.fixture
-def elsewhere(folder: Path, settings: Settings) -> Iterator[list[str]]:
-    """Options that lead to that folder and a database of the test's own."""
-    own = settings.model_copy(update={"spanner_database": f"cli-{uuid.uuid4().hex[:12]}"})
-    yield ["--folder", str(folder), "--database", own.spanner_database]
-    connect(own).drop()
+def elsewhere(folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Options for the orders of that folder, in a database of the test's own; the other service's is at hand too."""
+    monkeypatch.setattr("app.cli.schema.SCHEMA_ROOT", folder.parent)
+    names = [f"cli-{uuid.uuid4().hex[:12]}" for _ in range(2)]
+    monkeypatch.setattr(
+        "app.cli.schema.cli_settings", lambda: settings.model_copy(update=dict(zip(DATABASES, names, strict=True)))
+    )
+    yield ["--service", "orders"]
+    for name in names:
+        connect(settings, name).drop()
 
 
 def test_apply_names_what_it_applied_and_status_agrees(run: Run, elsewhere: list[str]) -> None:
     before = run("schema", "status", *elsewhere)
-    assert (before.exit_code, before.output.split()) == (1, ["not", "applied", "0001_own.sql"])
-    assert run("schema", "apply", *elsewhere).output == "applied 0001_own.sql\n"
+    assert (before.exit_code, before.output.split()) == (1, ["not", "applied", "orders/0001_own.sql"])
+    assert run("schema", "apply", *elsewhere).output == "applied orders/0001_own.sql\n"
     assert run("schema", "apply", *elsewhere).output == "nothing to do\n"
     after = run("schema", "status", *elsewhere)
-    assert (after.exit_code, after.output.split()) == (0, ["applied", "0001_own.sql"])
+    assert (after.exit_code, after.output.split()) == (0, ["applied", "orders/0001_own.sql"])
 
 
 def test_status_of_an_altered_file_shows_both_hashes_and_apply_refuses_in_one_line(
     run: Run, elsewhere: list[str], folder: Path
 ) -> None:
-    assert orjson.loads(run("schema", "apply", *elsewhere, "--json").stdout) == {"applied": ["0001_own.sql"]}
+    assert orjson.loads(run("schema", "apply", *elsewhere, "--json").stdout) == {
+        "applied": {"orders": ["0001_own.sql"]}
+    }
     (folder / "0001_own.sql").write_text(TABLE + "  -- altered")
     status = run("schema", "status", *elsewhere, "--json")
     assert status.exit_code == 1
@@ -67,8 +77,17 @@ def test_a_statement_that_fails_is_one_line(run: Run, elsewhere: list[str], fold
     assert refused.stderr.startswith("Error: 0002_bad.sql: CREATE TABLE Own: ")
 
 
+def test_without_a_service_both_databases_are_meant(run: Run, elsewhere: list[str]) -> None:
+    assert run("schema", "apply").output == "applied orders/0001_own.sql\napplied payments/0001_own.sql\n"
+    assert run("schema", "apply").output == "nothing to do\n"
+    assert [line.split()[1] for line in run("schema", "status").output.splitlines()] == [
+        "orders/0001_own.sql",
+        "payments/0001_own.sql",
+    ]
+
+
 def test_the_default_is_the_service_s_own_database_and_folder(run: Run, run_json: Callable[..., Any]) -> None:
-    files = run_json("schema", "status")["files"]
+    files = run_json("schema", "status", "--service", "orders")["files"]
     assert [file["file"] for file in files] == sorted(path.name for path in (SCHEMA_ROOT / "orders").glob("*.sql"))
     assert {file["state"] for file in files} == {"applied"}
 
