@@ -31,9 +31,11 @@ def divide(
     """My slots: an even share among the living members, those that I hold first, then free ones.
 
     A slot is free when nobody has it or its lease has run out. A member with more than its share gives the last ones back.
+    What does not divide evenly goes to the first members by name, one each.
     """
-    living = {name for name, lease in members.items() if lease.until > now} | {me}
-    share = -(-len(slots) // len(living))
+    living = sorted({name for name, lease in members.items() if lease.until > now} | {me})
+    share, rest = divmod(len(slots), len(living))
+    share += living.index(me) < rest
     mine = [slot for slot in slots if _holder(leases, slot, now) == me]
     free = [slot for slot in slots if _holder(leases, slot, now) is None]
     held = (mine + free)[:share]

@@ -16,7 +16,7 @@ from app.services.leases import LeaseKeeper
 from app.storage.clock import DatabaseClock
 from app.storage.database import Conflict, FairdropDatabase, snapshot, transact
 from app.storage.leases import holds
-from app.storage.outbox import Cursor, OutboxRow, advance_cursors, read_cursors, read_outbox, rows_since
+from app.storage.outbox import Cursor, OutboxRow, advance_cursors, read_cursors, read_outbox, rows_between
 
 PAGE_ROWS = 1_000
 """Rows read, published and ticked off at once: one call of the broker's."""
@@ -61,7 +61,7 @@ class Relay:
         self._event_id = event_id
         self._duplicate_share = duplicate_share
         self._cursors: dict[int, Cursor] = {}
-        self._first_shard = 0
+        self._next_shard = 0
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
         self._published = 0
 
@@ -76,25 +76,28 @@ class Relay:
     def step(self) -> int:
         """Publish a page of the shards that are ours; the number of rows. Raises StorageUnavailable or BrokerUnavailable."""
         if not self._clock.is_set:
-            self._look_at_the_clock()
+            self._clock.observe(_database_time(self._database))
         mine = sorted(int(slot) for slot in self._leases.keep())
         self._learn_cursors(mine)
         if not mine:
             return 0
-        # What a full page cut off comes first the next time, so that a busy shard cannot starve those after it.
-        turn = [shard for shard in mine if shard >= self._first_shard] or mine
-        with snapshot(self._database) as reads:
-            rows, read_at = read_outbox(reads, (self._cursors[shard] for shard in turn), PAGE_ROWS)
-        self._clock.observe(read_at)
-        self._first_shard = rows[-1].shard if len(rows) == PAGE_ROWS else 0
+        rows = self._read_page(mine)
         if rows:
             self._publish(rows)
         return len(rows)
 
-    def _look_at_the_clock(self) -> None:
-        with snapshot(self._database) as reads:
-            _, now = read_outbox(reads, [Cursor(0, None, None, None, 0)], 1)
-        self._clock.observe(now)
+    def _read_page(self, mine: Sequence[int]) -> list[OutboxRow]:
+        """Begins behind the shard that filled the page before: however busy a shard is, the others come between its pages."""
+        rows: list[OutboxRow] = []
+        turns = ([s for s in mine if s >= self._next_shard], [s for s in mine if s < self._next_shard])
+        for shards in turns:
+            if shards and len(rows) < PAGE_ROWS:
+                with snapshot(self._database) as reads:
+                    found, read_at = read_outbox(reads, (self._cursors[s] for s in shards), PAGE_ROWS - len(rows))
+                self._clock.observe(read_at)
+                rows += found
+        self._next_shard = rows[-1].shard + 1 if len(rows) == PAGE_ROWS else 0
+        return rows
 
     def _learn_cursors(self, mine: Sequence[int]) -> None:
         for shard in set(self._cursors) - set(mine):
@@ -144,6 +147,12 @@ class Relay:
         return moved | (frozenset(advanced) - frozenset(kept))
 
 
+def _database_time(database: FairdropDatabase) -> datetime:
+    with snapshot(database) as reads:
+        _, now = read_outbox(reads, [Cursor(0, None, None, None, 0)], 1)
+    return now
+
+
 def as_event(row: OutboxRow, event_id: str) -> Event:
     """The event of a row."""
     return Event(row.event_type, row.order_id, event_id, row.created_at, orjson.loads(row.payload))
@@ -167,16 +176,19 @@ def replay(
     shards: Sequence[int],
     say: Callable[[int], None],
 ) -> int:
-    """Publish again what was committed since a time, cursors left where they are; the number of rows.
+    """Publish again what was committed since a time and before this call, cursors left where they are; the number of rows.
 
     Consumers are idempotent, so a replay harms nobody. Raises StorageUnavailable or BrokerUnavailable.
     """
     count = 0
+    until = _database_time(database)
+    if since > until:
+        return 0
     for shard in shards:
         after: OutboxRow | None = None
         while True:
             with snapshot(database) as reads:
-                rows = rows_since(reads, shard, since, after, PAGE_ROWS)
+                rows = rows_between(reads, shard, since, until, after, PAGE_ROWS)
             if not rows:
                 break
             sink.publish([as_event(row, event_id(row)) for row in rows])

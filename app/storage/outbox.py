@@ -68,14 +68,16 @@ def _start(cursor: Cursor) -> dict[str, list[Any]]:
     return {"start_open": [cursor.shard, cursor.created_at, cursor.order_id, cursor.event_seq]}
 
 
-def rows_since(reads: Snapshot, shard: int, since: datetime, after: OutboxRow | None, at_most: int) -> list[OutboxRow]:
-    """Up to `at_most` rows of a shard from a commit timestamp on, or after a row."""
+def rows_between(
+    reads: Snapshot, shard: int, since: datetime, until: datetime, after: OutboxRow | None, at_most: int
+) -> list[OutboxRow]:
+    """Up to `at_most` rows of a shard from one commit timestamp to another, both included; with `after`, those after a row."""
     start = (
         {"start_closed": [shard, since]}
         if after is None
         else _start(Cursor(shard, None, None, None, 0).after(after, 0))
     )
-    keys = KeySet(ranges=[KeyRange(end_closed=[shard], **start)])
+    keys = KeySet(ranges=[KeyRange(end_closed=[shard, until], **start)])
     return [OutboxRow(*row) for row in reads.read("Outbox", _ROW, keys, limit=at_most)]
 
 

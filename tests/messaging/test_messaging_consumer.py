@@ -1,5 +1,6 @@
 """A consumer acknowledges only what is done, buries what is poison, and gets the rest again."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from app.cli.main import fairdrop
 from app.domain.errors import StorageUnavailable
+from app.messaging.broker import BrokerUnavailable
 from app.messaging.consumer import Consumer, Done, Poison, Retry, Verdict
 from app.messaging.dead_letters import read_dead_letters
 from app.messaging.events import ORDERS_SOURCE, Event
@@ -93,6 +95,31 @@ def test_poison_becomes_a_dead_letter_with_its_reason_and_holds_up_nobody(
     assert "terms differ" in shown.output
     assert CliRunner().invoke(fairdrop, ["dead-letters", "--take", "--json"]).exit_code == 1
     assert CliRunner().invoke(fairdrop, ["dead-letters"]).output == "0 dead letters\n"
+
+
+def test_a_dead_letter_that_cannot_be_published_keeps_nobody_else_from_being_done(
+    project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE).publish(events(3, orders=3))
+    consumer = Consumer(project, ORDER_EVENTS)
+    seen: list[str] = []
+
+    def handle(batch: Sequence[Event]) -> Sequence[Verdict]:
+        seen.extend(e.id for e in batch)
+        return [Poison("terms differ") if e.order_id == "o-0" else Done() for e in batch]
+
+    def refuse(*_: object) -> None:
+        raise BrokerUnavailable("the dead-letter topic is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Publisher, "publish_raw", refuse)
+        while consumer.handled < 2:
+            with contextlib.suppress(BrokerUnavailable):
+                consumer.step(handle)
+    assert consumer.poisoned == 0
+    drain(consumer, handle, 3)
+    assert consumer.poisoned == 1
+    assert [seen.count(event) for event in ("o-1:1", "o-2:2")] == [1, 1]
 
 
 def test_making_the_topics_twice_changes_nothing(project: str) -> None:

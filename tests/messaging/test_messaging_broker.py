@@ -1,0 +1,67 @@
+"""Pub/Sub as the emulator shows it: ordering keys, pages, and a broker that is away or comes back empty."""
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from app.local.children import free_port
+from app.messaging.broker import EMULATOR_VARIABLE, BrokerUnavailable
+from app.messaging.consumer import Consumer, Done
+from app.messaging.events import ORDERS_SOURCE, Event
+from app.messaging.publisher import KEYS_ON_EMULATOR, MAX_MESSAGES, Publisher, ordering_key
+from app.messaging.topics import ORDER_EVENTS, ensure_topics
+
+MOMENT = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def event(order: str, number: int = 1) -> Event:
+    return Event("order.reserved", order, f"{order}:{number}", MOMENT, {"n": number})
+
+
+def test_the_ordering_key_is_the_order_and_on_an_emulator_one_of_a_few_that_stays_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    orders = [str(uuid.UUID(int=number)) for number in range(20_000)]
+    monkeypatch.delenv(EMULATOR_VARIABLE, raising=False)
+    assert [ordering_key(order) for order in orders] == orders
+    monkeypatch.setenv(EMULATOR_VARIABLE, "127.0.0.1:1")
+    keys = [ordering_key(order) for order in orders]
+    assert keys == [ordering_key(order) for order in orders]
+    assert KEYS_ON_EMULATOR / 2 < len(set(keys)) <= KEYS_ON_EMULATOR
+
+
+def test_more_than_a_call_may_carry_is_published_in_several(project: str) -> None:
+    consumer = Consumer(project, ORDER_EVENTS)
+    Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE).publish(
+        [event(f"o-{number}") for number in range(2 * MAX_MESSAGES + 1)]
+    )
+    seen: set[str] = set()
+    while consumer.handled < 2 * MAX_MESSAGES + 1:
+        consumer.step(lambda batch: seen.update(e.order_id for e in batch) or [Done()] * len(batch))
+    assert len(seen) == 2 * MAX_MESSAGES + 1
+
+
+def test_without_a_broker_every_call_says_so_and_none_waits_for_it_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(EMULATOR_VARIABLE, f"127.0.0.1:{free_port()}")
+    calls = (
+        lambda: ensure_topics("nobody"),
+        lambda: Publisher("nobody", ORDER_EVENTS.topic, ORDERS_SOURCE).publish([event("o-1")]),
+        lambda: Consumer("nobody", ORDER_EVENTS).step(lambda batch: [Done()] * len(batch)),
+    )
+    for call in calls:
+        with pytest.raises(BrokerUnavailable):
+            call()
+
+
+def test_topics_that_are_gone_are_made_again_by_whoever_misses_them(pubsub_emulator: object) -> None:
+    project = f"test-{uuid.uuid4().hex[:10]}"
+    publisher = Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE)
+    with pytest.raises(BrokerUnavailable):
+        publisher.publish([event("o-1")])
+    publisher.publish([event("o-1")])
+    consumer = Consumer(project, ORDER_EVENTS)
+    while not consumer.handled:
+        consumer.step(lambda batch: [Done()] * len(batch))
