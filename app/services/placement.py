@@ -82,13 +82,20 @@ class Placement:
         sight = counter.watch.sight
         if sight is None or sight.refusal(units, self.clock) is not None:
             # Only a no is taken from a sight, and only from a fresh one; a yes is for the transaction to say.
-            sight = counter.watch.within(self._settings.sold_out_memory_ms, self._settings.request_deadline_seconds)
+            sight = self._fresh_sight(counter.watch)
             refusal = sight.refusal(units, self.clock)
             if refusal is not None and not self._is_stale(refusal):
                 return self._earlier_or_refuse(counter, sale_id, request, refusal)
         if counter.lane is None:
             counter.lane = self._new_lane(counter.watch, sight)
         return counter.lane.submit(request, deadline).wait()
+
+    def _fresh_sight(self, watch: SaleWatch) -> Sight:
+        """A sight young enough to say no: of any age that memory may have while the stock is steady, else one begun only now."""
+        sight = watch.within(self._settings.sold_out_memory_ms, self._settings.request_deadline_seconds)
+        if sight.is_steady or not isinstance(sight.refusal(1, self.clock), SoldOut):
+            return sight
+        return watch.within(0.0, self._settings.request_deadline_seconds)
 
     def _is_stale(self, refusal: FairdropError) -> bool:
         """Whether the look itself took so long that only a transaction may still say no."""
@@ -120,7 +127,7 @@ class Placement:
         """
         counter = self._counters.get(sale_id)
         sight = counter.watch.sight if counter is not None else None
-        if counter is None or sight is None:
+        if counter is None or sight is None or not sight.is_steady:
             return None
         refusal, age_ms = sight.refusal(units, self.clock), sight.age_ms(time.monotonic())
         if age_ms > self._settings.sold_out_memory_ms or not isinstance(refusal, SoldOut):

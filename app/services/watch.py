@@ -7,7 +7,8 @@ who ask at once.
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,10 +34,18 @@ LOOK_AHEAD_SHARE = 0.7
 """The next look begins at this share of the age that is still good: the rest is time for it, and fewer looks leave the
 processor to the refusals."""
 
+STEADY_SECONDS = 0.5
+"""Memory says no only while the stock has not changed for so long. Right after a change an order may have been taken that the
+latest look did not see, by another process too, and its retry must find it."""
+
+RECENT_ORDERS = 10_000
+"""Orders that this process has just taken, for a filter that is still being made: some seconds' worth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A sale at one database timestamp. `taken_at` is this process's monotonic clock, in seconds, before the look began.
+    """A sale at one database timestamp. `taken_at` is this process's monotonic clock, in seconds, before the look began;
+    `changed_at`, before the look that first saw the stock as it is.
 
     `all_orders` has every order of the sale, and perhaps later ones; None when that is not known.
     """
@@ -49,6 +58,12 @@ class Sight:
     waiting: int
     epoch: int
     all_orders: OrderIdFilter | None
+    changed_at: float
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the stock has not changed for a while."""
+        return self.taken_at - self.changed_at >= STEADY_SECONDS
 
     def refusal(self, units: int, clock: DatabaseClock) -> FairdropError | None:
         """The no that this sight says to an order of so many units, or None: a yes is for a transaction to say."""
@@ -90,8 +105,11 @@ class SaleWatch:
         self._look_lock = threading.Lock()
         self._under_way: _Look | None = None
         self._sight: Sight | None = None
+        # Two threads add to the filter, and a bit that gets lost would hide an order.
+        self._filter_lock = threading.Lock()
         self._filter: OrderIdFilter | None = None
         self._filter_epoch = -1
+        self._recent: deque[str] = deque(maxlen=RECENT_ORDERS)
         self._cursors: dict[int, tuple[datetime, int] | None] = {}
         self._learned: dict[int, int] = {}
 
@@ -171,7 +189,10 @@ class SaleWatch:
             )
             all_orders = self._learn_orders(reads, sale, shards, epoch) if says_no else None
         self._clock.observe(as_of)
-        self._sight = Sight(sale, shards, as_of, taken_at, available, waiting, epoch, all_orders)
+        before = self._sight
+        is_same = before is not None and before.epoch == epoch and before.shards == shards
+        changed_at = before.changed_at if before is not None and is_same else taken_at
+        self._sight = Sight(sale, shards, as_of, taken_at, available, waiting, epoch, all_orders, changed_at)
         return self._sight
 
     def _learn_orders(
@@ -183,21 +204,34 @@ class SaleWatch:
         earlier epoch is forgotten: its versions may be another database's.
         """
         if self._filter is None or self._filter_epoch != epoch:
-            self._filter, self._filter_epoch = OrderIdFilter(sale.stock + sale.waitlist_limit), epoch
+            fresh = OrderIdFilter(sale.stock + sale.waitlist_limit)
+            with self._filter_lock:
+                for order_id in self._recent:
+                    fresh.add(order_id)
+                self._filter, self._filter_epoch = fresh, epoch
             self._cursors, self._learned = {}, {}
         room = ORDER_IDS_PER_LOOK
         for shard in shards:
             if self._learned.get(shard.shard_id) == shard.version:
                 continue
             rows = order_ids_after(reads, self._sale_id, shard.shard_id, self._cursors.get(shard.shard_id), room)
-            for placed_at, seq, order_id in rows:
-                self._filter.add(order_id)
-                self._cursors[shard.shard_id] = (placed_at, seq)
+            with self._filter_lock:
+                for placed_at, seq, order_id in rows:
+                    self._filter.add(order_id)
+                    self._cursors[shard.shard_id] = (placed_at, seq)
             room -= len(rows)
             if room == 0:
                 return None
             self._learned[shard.shard_id] = shard.version
         return self._filter if self._database.epoch == epoch else None
+
+    def learn(self, order_ids: Iterable[str]) -> None:
+        """Orders that this process has taken, before it says so: a retry finds them however old the latest sight is."""
+        with self._filter_lock:
+            for order_id in order_ids:
+                self._recent.append(order_id)
+                if self._filter is not None:
+                    self._filter.add(order_id)
 
     def surely_new(self, order_id: str) -> bool:
         """Whether no order of this id existed at the latest sight; False when that is not known."""

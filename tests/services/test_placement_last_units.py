@@ -103,13 +103,14 @@ def test_an_order_too_large_for_what_is_left_waits_and_a_smaller_one_behind_it_i
 
 
 def sold_out(settings: Settings, database: FairdropDatabase) -> tuple[Sale, Placement]:
-    """A sale of which ann has the only unit, at a counter that knows it."""
+    """A sale of which ann has the only unit, at a counter that has known it for a while."""
     sale = put_up(database, stock=1, shard_count=1)
     counter = open_counter(settings)
     order(counter, sale, "ann")
     with pytest.raises(SoldOut):
         order(counter, sale, "bob")
-    counter.sight(sale.sale_id, 0.0)
+    while not counter.sight(sale.sale_id, 0.0).is_steady:
+        time.sleep(0.05)
     return sale, counter
 
 
@@ -149,6 +150,31 @@ def test_a_no_from_memory_is_given_without_waiting_but_not_to_those_who_may_have
     time.sleep(settings.sold_out_memory_ms / 1_000)
     assert counter.refusal_from_memory(lambda: "stranger", sale.sale_id, 1, "key") is None
     assert counter.refusal_from_memory(lambda: "stranger", "another-sale", 1, "key") is None
+
+
+def test_while_the_stock_changes_a_retry_finds_its_order_at_a_process_whose_last_look_was_before_it(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    sale, counter = sold_out(settings, database)
+    other = open_counter(settings)
+    for customer in ("bob", "cid"):
+        sales.restock(database, sale.sale_id, 1, f"one for {customer}", "seller")
+        taken = order(other, sale, customer)
+        if customer == "cid":
+            # This process last looked when bob's was gone and cid's not yet there: a sight still young, and sold out.
+            assert counter.refusal_from_memory(lambda: "cid", sale.sale_id, 1, "key") is None
+            assert order(counter, sale, "cid").order == taken.order
+        counter.sight(sale.sale_id, 0.0)
+
+
+def test_an_order_that_this_process_has_taken_is_known_before_the_next_look(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    sale, counter = sold_out(settings, database)
+    sales.restock(database, sale.sale_id, 1, "one more", "seller")
+    counter.sight(sale.sale_id, 0.0)
+    request_id = order(counter, sale, "bob").order.order_id
+    assert not counter._counter(sale.sale_id).watch.surely_new(request_id)
 
 
 def test_a_restock_reopens_the_sale_once_the_memory_of_sold_out_has_passed(
