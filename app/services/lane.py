@@ -94,7 +94,6 @@ class Lane(GroupCommit[OrderRequest, Taken]):
         for ticket, outcome in zip(batch, placement.decision.outcomes, strict=True):
             ticket.answer = self._answer(ticket.request, outcome, placement, committed)
             said_no = said_no or isinstance(ticket.answer, SoldOut)
-        self._watch.learn(new.request.order_id for new in placement.decision.new_orders)
         self._concurrency.wake(ticket.waiter for ticket in batch)
         if said_no:
             self._watch.look_soon()

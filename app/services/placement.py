@@ -85,9 +85,12 @@ class Placement:
             sight = self._fresh_sight(counter.watch)
             refusal = sight.refusal(units, self.clock)
             if refusal is not None and not self._is_stale(refusal):
-                return self._earlier_or_refuse(counter, sale_id, request, refusal)
+                earlier = self._earlier_or_refuse(counter, request, sale_id, refusal)
+                if earlier is not None:
+                    return earlier
         if counter.lane is None:
             counter.lane = self._new_lane(counter.watch, sight)
+        counter.watch.learn(request.order_id)
         return counter.lane.submit(request, deadline).wait()
 
     def _fresh_sight(self, watch: SaleWatch) -> Sight:
@@ -102,14 +105,17 @@ class Placement:
         return isinstance(refusal, SoldOut) and refusal.age_ms > self._settings.sold_out_memory_ms
 
     def _earlier_or_refuse(
-        self, counter: _Counter, sale_id: str, request: OrderRequest, refusal: FairdropError
-    ) -> Taken:
-        """Refuse, unless an earlier try of this request was taken: a retry must find its order even when all is sold."""
+        self, counter: _Counter, request: OrderRequest, sale_id: str, refusal: FairdropError
+    ) -> Taken | None:
+        """Refuse, unless there is or may be an earlier try of this request: a retry must find its order even when all is sold.
+
+        None: an earlier try may still be in this process's lane, which answers them in their order.
+        """
         if counter.watch.surely_new(request.order_id):
             raise refusal
         order = self._concurrency.run(self._find, request.customer_id, sale_id, request.order_id)
         if order is None:
-            raise refusal
+            return None
         if order.fingerprint != request.fingerprint:
             raise IdempotencyKeyReused(order_id=order.order_id)
         return Taken(order, replayed=True)

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,7 +39,7 @@ STEADY_SECONDS = 0.5
 latest look did not see, by another process too, and its retry must find it."""
 
 RECENT_ORDERS = 10_000
-"""Orders that this process has just taken, for a filter that is still being made: some seconds' worth."""
+"""Orders that this process has just let into its lane, for a filter that is still being made: some seconds' worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,10 @@ class SaleWatch:
         with self._lock:
             look = self._under_way
             if look is None:
-                look = self._under_way = _Look()
+                # In this order: a look that cannot be started is under way for nobody.
+                look = _Look()
                 threading.Thread(target=self._run, args=(look,), name=f"look {self._sale_id}", daemon=True).start()
+                self._under_way = look
             if waiter is not None:
                 look.waiters.append(waiter)
             return look
@@ -225,13 +227,12 @@ class SaleWatch:
             self._learned[shard.shard_id] = shard.version
         return self._filter if self._database.epoch == epoch else None
 
-    def learn(self, order_ids: Iterable[str]) -> None:
-        """Orders that this process has taken, before it says so: a retry finds them however old the latest sight is."""
+    def learn(self, order_id: str) -> None:
+        """An order that this process is about to take: from now on a retry is looked for, however old the latest sight is."""
         with self._filter_lock:
-            for order_id in order_ids:
-                self._recent.append(order_id)
-                if self._filter is not None:
-                    self._filter.add(order_id)
+            self._recent.append(order_id)
+            if self._filter is not None:
+                self._filter.add(order_id)
 
     def surely_new(self, order_id: str) -> bool:
         """Whether no order of this id existed at the latest sight; False when that is not known."""
