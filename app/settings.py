@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         0.0, ge=0, le=1, description="Share of events published twice, to try the consumers with; 0 in production."
     )
 
+    metrics_port: int = Field(
+        0, ge=0, le=65_535, description="Port at which a worker shows /metrics for Prometheus; 0: none."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of that port; 0.0.0.0 in a container.")
+
     payment_gateway: Literal["simulator", "stripe"] = Field(
         "simulator", description="Which gateway the payment service uses; the simulator is refused in production."
     )

@@ -148,7 +148,7 @@ def _play(
     say("auditing every row, every answer, every payment, and the gateway's own book")
     verdict = _settled_audit(database, answers, money)
     page = settings.state_dir / "report.html"
-    write_page(page, SALE_NAME, rush, verdict, answers)
+    write_page(page, SALE_NAME, UNIT_PRICE_MINOR, rush, final, verdict, answers)
     is_sold = final.placed_units == options.stock
     return DemoResult(
         url,

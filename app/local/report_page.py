@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from app.local.settling import Standing
 from app.rush.report import RushReport
 from app.services.audit.report import AuditReport
 
@@ -33,15 +34,30 @@ class Chart:
     curves: list[Curve]
 
 
-def write_page(path: Path, sale_name: str, rush: RushReport, audit: AuditReport, answers: Path) -> None:
-    """Write the page to `path`."""
+def write_page(
+    path: Path,
+    sale_name: str,
+    price_minor: int,
+    rush: RushReport,
+    standing: Standing,
+    audit: AuditReport,
+    answers: Path,
+) -> None:
+    """Write the page to `path`. Money in a currency of two decimals."""
     environment = Environment(
         loader=PackageLoader("app.local"), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     with answers.open("rb") as lines:
         chart = draw(lines)
     page = environment.get_template("report.html").render(
-        sale_name=sale_name, rush=rush, audit=audit, chart=chart, width=CHART_WIDTH, height=CHART_HEIGHT
+        sale_name=sale_name,
+        sold_for=standing.placed_units * price_minor / 100,
+        rush=rush,
+        standing=standing,
+        audit=audit,
+        chart=chart,
+        width=CHART_WIDTH,
+        height=CHART_HEIGHT,
     )
     path.write_text(page, encoding="utf-8")
 

@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import connect
 from app.workers.loop import keep_going
+from app.workers.metrics import Reading, serve_metrics
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     database, clock = connect(settings), DatabaseClock()
     leases = LeaseKeeper(database, clock, GROUP, SLOTS, settings.lease_seconds)
     deadlines = Deadlines(database, clock, leases, leases.holder)
+    serve_metrics(
+        settings, Reading("orders_due_moved", "Orders whose deadline has moved them.", lambda: deadlines.moved)
+    )
     keep_going(deadlines.step, stop, IDLE_SECONDS)
     with suppress(StorageUnavailable):
         leases.give_up()

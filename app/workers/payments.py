@@ -12,6 +12,7 @@ from app.payments.store import SpannerBooks
 from app.settings import Settings
 from app.storage.database import connect
 from app.workers.loop import keep_going
+from app.workers.metrics import consumer_readings, serve_metrics
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     service = PaymentService(books, gateway, concurrency=settings.gateway_concurrency, stop=stop)
     consumers = [Consumer(settings.broker_project, ORDER_EVENTS) for _ in range(BATCHES_AT_ONCE)]
     steps = [_Step(settings, consumer, service, sweeps=place == 0) for place, consumer in enumerate(consumers)]
+    serve_metrics(settings, *consumer_readings(*consumers))
     # A pull waits for messages by itself.
     loops = [threading.Thread(target=keep_going, args=(step, stop, 0.0), name="payments") for step in steps]
     for loop in loops:

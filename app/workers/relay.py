@@ -17,6 +17,7 @@ from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, connect
 from app.storage.outbox import OutboxRow
 from app.workers.loop import keep_going
+from app.workers.metrics import Reading, serve_metrics
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,11 @@ def _run(
     leases = LeaseKeeper(database, clock, GROUP, SLOTS, settings.lease_seconds)
     relay = Relay(database, clock, leases, publisher, event_id, settings.relay_duplicate_share)
     step = _Step(settings.broker_project, relay)
+    serve_metrics(
+        settings,
+        Reading("events_published", "Events that the broker has acknowledged.", lambda: relay.stats.published),
+        Reading("publish_lag_p99_seconds", "Commit to acknowledgement.", lambda: relay.stats.lag_p99, is_count=False),
+    )
     keep_going(step, stop, IDLE_SECONDS, LONGEST_IDLE_SECONDS)
     with suppress(StorageUnavailable):
         leases.give_up()

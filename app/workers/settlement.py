@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import connect
 from app.workers.loop import keep_going
+from app.workers.metrics import consumer_readings, serve_metrics
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             topics_are_there.set()
         return consumer.step(events.handle)
 
+    serve_metrics(settings, *consumer_readings(consumer))
     keep_going(step, stop, IDLE_SECONDS)
     consumer.close()
     log.info("settled %d events; %d are dead letters", consumer.handled, consumer.poisoned)

@@ -1,0 +1,55 @@
+"""A worker's figures can be scraped: poison among them."""
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+from app.local.children import child, free_port
+from app.messaging.events import PAYMENTS_SOURCE
+from app.messaging.publisher import Publisher
+from app.messaging.topics import PAYMENT_EVENTS, ensure_topics
+from app.settings import Settings
+from emulator import Emulators
+
+PATIENCE_SECONDS = 60.0
+
+
+def scraped(port: int) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
+
+
+def test_a_dead_letter_shows_in_the_settlement_worker_s_metrics(
+    settings: Settings, pubsub_emulator: Emulators, tmp_path: Path
+) -> None:
+    project, port = f"metrics-{uuid.uuid4().hex[:8]}", free_port()
+    ensure_topics(project)
+    publisher = Publisher(project, PAYMENT_EVENTS.topic, PAYMENTS_SOURCE)
+    publisher.publish_raw(b"not an event", {})
+    environment = {
+        **os.environ,
+        "FAIRDROP_SPANNER_PROJECT": settings.spanner_project,
+        "FAIRDROP_SPANNER_INSTANCE": settings.spanner_instance,
+        "FAIRDROP_SPANNER_DATABASE": settings.spanner_database,
+        "FAIRDROP_PUBSUB_PROJECT": project,
+        "FAIRDROP_METRICS_PORT": str(port),
+    }
+    with child(
+        "settlement", [sys.executable, "-m", "app.cli", "work", "settlement"], environment, tmp_path / "log"
+    ) as worker:
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        seen: dict[str, float] = {}
+        while seen.get("fairdrop_dead_letters_total") != 1 and time.monotonic() < give_up:
+            worker.check()
+            time.sleep(0.2)
+            try:
+                seen = scraped(port)
+            except (urllib.error.URLError, OSError):
+                continue
+    assert seen["fairdrop_dead_letters_total"] == 1
+    assert seen["fairdrop_messages_handled_total"] == 1
