@@ -33,7 +33,7 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     placement = Placement(database, settings, concurrency)
     cancelling = Cancelling(database, placement.clock, settings, placement.writer, concurrency)
     outcomes = Outcomes(database, concurrency, settings.request_deadline_seconds)
-    api = Api(settings, database, placement, cancelling, outcomes, TokenVerifier(settings), concurrency)
+    api = Api(settings, database, placement, cancelling, outcomes, TokenVerifier(settings, concurrency), concurrency)
     for views in (orders_blueprint, outcomes_blueprint, sales_blueprint, admin_blueprint, service_blueprint):
         app.register_blueprint(views(api))
     app.extensions[ON_EXIT] = outcomes.close

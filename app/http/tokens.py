@@ -10,7 +10,9 @@ import jwt
 import orjson
 
 from app.domain.orders import MAX_CUSTOMER_ID_LENGTH
+from app.http.issuer_keys import IssuerKeys
 from app.http.local_issuer import LocalIssuer
+from app.services.concurrency import Concurrency, Threads
 from app.settings import Settings
 
 ALGORITHMS = ("RS256", "ES256")
@@ -18,13 +20,6 @@ ALGORITHMS = ("RS256", "ES256")
 
 MAX_TOKEN_LENGTH = 4_096
 
-KEYS_KEPT_SECONDS = 600
-"""How long a key that the issuer no longer publishes is trusted at the most."""
-
-UNKNOWN_KEY_SECONDS = 30
-"""A key id that nobody knows sends us to the issuer at most so often: made-up ones must not become a flood on it."""
-
-ISSUER_TIMEOUT_SECONDS = 5
 SELLER = "seller"
 
 
@@ -69,7 +64,7 @@ class KeySource(Protocol):
 class TokenVerifier:
     """Verifies tokens; thread-safe. A token verified once is remembered, for a signature costs more than an order's decision."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, concurrency: Concurrency | None = None) -> None:
         """Verify by the published keys, or by the local issuer's in development."""
         self._issuer = settings.auth_issuer
         self._audience = settings.auth_audience
@@ -78,13 +73,7 @@ class TokenVerifier:
         self._lock = threading.Lock()
         self._keys: KeySource
         if settings.auth_jwks_url:
-            # Not cache_keys: it would trust a key for as long as the process lives.
-            self._keys = jwt.PyJWKClient(
-                settings.auth_jwks_url,
-                lifespan=KEYS_KEPT_SECONDS,
-                timeout=ISSUER_TIMEOUT_SECONDS,
-                cooldown_duration=UNKNOWN_KEY_SECONDS,
-            )
+            self._keys = IssuerKeys(settings.auth_jwks_url, concurrency or Threads())
         else:
             self._keys = LocalIssuer.load(settings)
 

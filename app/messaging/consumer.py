@@ -68,18 +68,11 @@ class Consumer:
         except BaseException:
             self._postpone([message.ack_id for message in messages])
             raise
-        done = [m.ack_id for m, verdict in zip(messages, verdicts, strict=True) if isinstance(verdict, Done)]
-        for message, verdict in zip(messages, verdicts, strict=True):
-            if isinstance(verdict, Poison):
-                self._bury(message, verdict.reason)
-                done.append(message.ack_id)
-        if done:
-            with broker_errors():
-                self._client.acknowledge(
-                    request={"subscription": self._subscription, "ack_ids": done}, timeout=CALL_SECONDS, retry=None
-                )
-        self._postpone([m.ack_id for m, verdict in zip(messages, verdicts, strict=True) if isinstance(verdict, Retry)])
-        self.handled += len(done)
+        judged = list(zip(messages, verdicts, strict=True))
+        self._acknowledge([message.ack_id for message, verdict in judged if isinstance(verdict, Done)])
+        self._postpone([message.ack_id for message, verdict in judged if isinstance(verdict, Retry)])
+        # Last: a dead letter that cannot be published must not keep what is done from being acknowledged, again and again.
+        self._bury([(message, verdict.reason) for message, verdict in judged if isinstance(verdict, Poison)])
         return len(messages)
 
     def close(self) -> None:
@@ -110,7 +103,27 @@ class Consumer:
         said = iter(handle(events) if events else ())
         return [next(said) if verdict is None else verdict for verdict in verdicts]
 
-    def _bury(self, message: ReceivedMessage, reason: str) -> None:
+    def _acknowledge(self, ack_ids: Sequence[str]) -> None:
+        if not ack_ids:
+            return
+        with broker_errors():
+            self._client.acknowledge(
+                request={"subscription": self._subscription, "ack_ids": list(ack_ids)}, timeout=CALL_SECONDS, retry=None
+            )
+        self.handled += len(ack_ids)
+
+    def _bury(self, letters: Sequence[tuple[ReceivedMessage, str]]) -> None:
+        """Raises BrokerUnavailable at the first that cannot be published; it and the rest come again."""
+        buried: list[str] = []
+        try:
+            for message, reason in letters:
+                self._publish_dead(message, reason)
+                buried.append(message.ack_id)
+        finally:
+            self._acknowledge(buried)
+            self._postpone([message.ack_id for message, _ in letters[len(buried) :]])
+
+    def _publish_dead(self, message: ReceivedMessage, reason: str) -> None:
         self._dead.publish_raw(
             message.message.data,
             {

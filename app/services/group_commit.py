@@ -3,6 +3,7 @@
 What is taken, and by which transaction, is the subclass's: orders (`lane.py`), cancels (`cancelling.py`).
 """
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -12,6 +13,8 @@ from typing import Generic, TypeVar
 
 from app.domain.errors import FairdropError, Overloaded
 from app.services.concurrency import Concurrency, Waiter
+
+_log = logging.getLogger(__name__)
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -72,8 +75,9 @@ class GroupCommit(ABC, Generic[Request, Answer]):
         if not self._running:
             with self._start_lock:
                 if not self._running:
-                    self._running = True
+                    # In this order: a thread that cannot be started is tried again by the next request.
                     threading.Thread(target=self._drain, name=self._name, daemon=True).start()
+                    self._running = True
         return ticket
 
     @abstractmethod
@@ -100,7 +104,14 @@ class GroupCommit(ABC, Generic[Request, Answer]):
             batch = self._gather(first)
             crowded = len(batch) >= CROWD_REQUESTS
             if batch:
-                self._run(batch)
+                self._run_guarded(batch)
+
+    def _run_guarded(self, batch: Sequence[Ticket[Request, Answer]]) -> None:
+        """The thread lives on whatever happens: without it every request would wait for its deadline, for ever after."""
+        try:
+            self._run(batch)
+        except Exception:
+            _log.exception("%s: a batch of %d requests failed", self._name, len(batch))
 
     def _gather(self, first: Ticket[Request, Answer]) -> list[Ticket[Request, Answer]]:
         """What has come by now, in the order in which it came, up to the limit; without those that nobody waits for any more."""

@@ -32,6 +32,7 @@ FRESH_SECONDS = 3.0
 
 PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 1.0
+DOUBLINGS = 10
 """After a failure, doubled from the first up to the second: a database that comes back is noticed within a second."""
 
 MAX_SALE_ID_LENGTH = 64
@@ -61,10 +62,11 @@ class Outcomes:
         if not (is_order_id(order_id) and len(sale_id) <= MAX_SALE_ID_LENGTH and sale_id.isprintable()):
             raise OrderNotFound(order_id=order_id)
         with self._board.lock:
-            watch = self._board.register((customer_id, sale_id, order_id))
             if not self._is_running:
-                self._is_running = True
+                # In this order: a thread that cannot be started leaves nobody at the board, and is tried again by the next request.
                 threading.Thread(target=self._follow, name="outcomes", daemon=True).start()
+                self._is_running = True
+            watch = self._board.register((customer_id, sale_id, order_id))
         self._kick.set()
         return watch
 
@@ -161,5 +163,6 @@ class Outcomes:
         if not self._failures:
             _log.warning("the orders' changes cannot be followed: %s", error)
         self._cursor = None
-        time.sleep(min(PAUSE_SECONDS * 2**self._failures, MAX_PAUSE_SECONDS))
+        # The failures of a long outage are many: as an exponent they would be more than a float can hold.
+        time.sleep(min(PAUSE_SECONDS * 2 ** min(self._failures, DOUBLINGS), MAX_PAUSE_SECONDS))
         self._failures += 1

@@ -126,10 +126,11 @@ def restock(
     view = show(database, sale_id)
     if view.phase is Phase.CLOSED:
         raise SaleStateRefused(action="restock", phase=view.phase.value)
-    name, promoted = restock_id(sale_id, idempotency_key), 0
+    name, promoted, now = restock_id(sale_id, idempotency_key), 0, view.as_of
     for _ in range(RESTOCK_STEPS):
         try:
-            step, _ = transact(database, "restock", restock_step, sale_id, name, units, view.as_of, writer)
+            # The holds of each step last from then on: a long waitlist takes longer than a hold.
+            step, now = transact(database, "restock", restock_step, sale_id, name, units, now, writer)
         except Conflict:
             continue
         promoted += step.promoted_orders

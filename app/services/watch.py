@@ -41,6 +41,10 @@ latest look did not see, by another process too, and its retry must find it."""
 RECENT_ORDERS = 10_000
 """Orders that this process has just let into its lane, for a filter that is still being made: some seconds' worth."""
 
+LET_IN_PER_FILTER = 4 * RECENT_ORDERS
+"""Most requests that are let in are refused in the end. The filter has room for so many of them (or as many as there may be
+orders), and is then made anew: full of what came to nothing it would know no request as new, and memory refuse nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -110,6 +114,7 @@ class SaleWatch:
         self._filter: OrderIdFilter | None = None
         self._filter_epoch = -1
         self._recent: deque[str] = deque(maxlen=RECENT_ORDERS)
+        self._let_in = 0
         self._cursors: dict[int, tuple[datetime, int] | None] = {}
         self._learned: dict[int, int] = {}
 
@@ -205,9 +210,12 @@ class SaleWatch:
         Each order taken gives its shard a new version, so shards of a known version are passed over. What was learned of an
         earlier epoch is forgotten: its versions may be another database's.
         """
-        if self._filter is None or self._filter_epoch != epoch:
-            fresh = OrderIdFilter(sale.stock + sale.waitlist_limit)
+        orders = sale.stock + sale.waitlist_limit
+        let_in = max(orders, LET_IN_PER_FILTER)
+        if self._filter is None or self._filter_epoch != epoch or self._let_in > let_in:
+            fresh = OrderIdFilter(orders + let_in)
             with self._filter_lock:
+                self._let_in = 0
                 for order_id in self._recent:
                     fresh.add(order_id)
                 self._filter, self._filter_epoch = fresh, epoch
@@ -233,6 +241,7 @@ class SaleWatch:
             self._recent.append(order_id)
             if self._filter is not None:
                 self._filter.add(order_id)
+                self._let_in += 1
 
     def surely_new(self, order_id: str) -> bool:
         """Whether no order of this id existed at the latest sight; False when that is not known."""

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -136,10 +136,12 @@ class _SessionPool(AbstractSessionPool):
         self._database: Any = database
 
     def get(self) -> Session:
-        while self._idle:
-            session = self._idle.pop()
-            if time.time() - session.last_use_time.timestamp() < SESSION_IDLE_SECONDS:
-                return session
+        # Not by asking first whether there is one: another thread may take it in between.
+        with suppress(IndexError):
+            while True:
+                session = self._idle.pop()
+                if time.time() - session.last_use_time.timestamp() < SESSION_IDLE_SECONDS:
+                    return session
         fresh: Session = self._new_session()  # type: ignore[no-untyped-call]
         fresh.create()
         return fresh

@@ -61,9 +61,10 @@ def place_batch(
         sale: Sale | None = view.sale
     else:
         sale = find_sale(transaction, sale_id)
-    if sale is None or home_id not in shards:
+    if sale is None or not shards:
         raise SaleNotFound(sale_id=sale_id)
-    home = shards.pop(home_id)
+    # A lane may remember more shards than there are: the sale was made anew, in a database that has lost the old one.
+    home = shards.pop(home_id if home_id in shards else sorted(shards)[home_id % len(shards)])
     decision = decide(sale, home, list(shards.values()), existing, batch, gate(sale))
     if isinstance(decision, OtherShardsNeeded):
         raise AssertionError("a decision over all shards asked for more")

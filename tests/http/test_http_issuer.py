@@ -8,7 +8,7 @@ from http_samples import Caller, Shop, problem
 from jwks_server import ISSUER, Issuer, issuing, new_key
 from pydantic import ValidationError
 
-from app.http import tokens
+from app.http import issuer_keys
 from app.http.app import create_app
 from app.http.local_issuer import LocalIssuer
 from app.settings import Settings
@@ -63,8 +63,8 @@ def test_neither_the_local_issuer_s_tokens_nor_a_stranger_s_are_trusted(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are looked up again at once, and forgotten at once."""
-    monkeypatch.setattr(tokens, "UNKNOWN_KEY_SECONDS", 0)
-    monkeypatch.setattr(tokens, "KEYS_KEPT_SECONDS", 1e-6)
+    monkeypatch.setattr(issuer_keys, "UNKNOWN_KEY_SECONDS", 0)
+    monkeypatch.setattr(issuer_keys, "KEYS_KEPT_SECONDS", 1e-6)
 
 
 @pytest.mark.usefixtures("impatient")

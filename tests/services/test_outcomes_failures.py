@@ -164,6 +164,20 @@ def test_failures_are_answered_with_pauses_that_grow_up_to_a_bound(
     assert set(pauses[4:]) == {outcomes.MAX_PAUSE_SECONDS}
 
 
+def test_after_an_outage_of_thousands_of_failures_the_orders_are_followed_as_before(
+    settings: Settings, database: FairdropDatabase, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale, (mine,) = waitlisted(settings, database, 1)
+    room = waiting_room(settings)
+    with waiting(room, mine) as (answer,):
+        monkeypatch.setattr(outcomes, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None))
+        outage = Outage(wire, google_errors.DeadlineExceeded("no answer"))
+        until(lambda: outage.failed_reads > 1_100)
+        outage.end()
+        promote(database, sale, 1)
+        assert answer().status is Status.PLACED
+
+
 def test_who_waits_for_an_order_of_a_database_that_was_made_anew_is_told_that_it_is_gone(
     own_settings: Settings,
 ) -> None:

@@ -115,3 +115,13 @@ def test_a_restock_that_no_sale_can_take_is_refused(settings: Settings, database
     sales.close(database, sale.sale_id, "seller")
     with pytest.raises(SaleStateRefused):
         sales.restock(database, sale.sale_id, 1, "second", "seller")
+
+
+def test_the_holds_of_a_restock_of_many_steps_each_begin_with_their_own_step(
+    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restock_storage, "PROMOTIONS_PER_STEP", 1)
+    sale = with_waitlist(settings, database, [1, 1, 1], unit_price_minor=500)
+    sales.restock(database, sale.sale_id, 3, "first", "seller")
+    due = {row["CustomerId"]: row["DueAt"] for row in balanced_books(database, sale.sale_id).rows}
+    assert due["customer-0"] < due["customer-1"] < due["customer-2"]
