@@ -10,6 +10,7 @@ SUBCOMMANDS = {
     "dead-letters": ("app.cli.dead_letters", "dead_letters", "Show the messages that no consumer could deal with."),
     "demo": ("app.cli.demo", "run_demo", "Sell 1,000 phones to 100,000 buyers here, from nothing to the audit."),
     "emulator": ("app.cli.emulator", "emulator", "Start and stop the Spanner and Pub/Sub emulators."),
+    "fairness": ("app.cli.fairness", "fairness", "Report how fair a sale's line was, as a page too."),
     "gateway": ("app.cli.gateway", "gateway", "Run the payment gateway's simulator (development only)."),
     "replay": ("app.cli.replay", "replay", "Publish events again from a time on."),
     "rush": ("app.cli.rush", "rush", "Send a crowd of buyers to a running service."),
