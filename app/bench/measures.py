@@ -20,6 +20,8 @@ SLOW_SHARE = 20
 BACKOFFS_MS = (2, 8, 32)
 THREADS = (4, 16)
 SOLD_OUT_STOCK = 50
+WARM_BUYERS = 400
+"""They buy the stock; what is measured is the crowd that comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def sold_out(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
         say(f"bare handler, round {number + 1} of {rounds}")
         bare = _bare(stage)
         say(f"sold out, round {number + 1} of {rounds}")
-        played = stage.round(stage.new_sale(stock=SOLD_OUT_STOCK, limit_per_customer=1), seed=number)
+        sale_id = stage.new_sale(stock=SOLD_OUT_STOCK, limit_per_customer=1)
+        played = stage.round(sale_id, seed=number, warm_buyers=WARM_BUYERS)
         refused.append(played.per_second)
         ratios.append(played.per_second / bare)
     yield Figure("sold-out refusals", median(refused), "answers/s")

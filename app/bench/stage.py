@@ -1,6 +1,7 @@
 """Where a bench plays: an emulator and a schema of its own, tokens minted beforehand, and rounds against one server each."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from app.storage.schema import SCHEMA_ROOT, apply
 from emulator import running
 
 CONNECTIONS = 256
+WARM_SEED = 987_654
+WARM_SECONDS = 1.0
 SALE_STOCK = 10**6
 SALE_LIMIT = 1_000
 """Units a customer: a bench asks the same buyers again."""
@@ -83,9 +86,10 @@ class Stage:
         ready: str = "/healthz",
         workers: int = 1,
         environment: Mapping[str, str] | None = None,
+        warm_buyers: int = 0,
         **options: Any,
     ) -> Round:
-        """Start a server, send it a rush, and stop it."""
+        """Start a server, send it a rush, and stop it. `warm_buyers` come before, and are not measured."""
         with serving(
             {**self.environment(), **(environment or {})},
             self.folder / "server.log",
@@ -93,6 +97,9 @@ class Stage:
             factory=factory,
             ready=ready,
         ) as (url, server):
+            if warm_buyers:
+                run_rush(replace(self._options(sale_id, url), **{**options, "buyers": warm_buyers, "seed": WARM_SEED}))
+                time.sleep(WARM_SECONDS)
             report = run_rush(replace(self._options(sale_id, url), **options))
             return Round(report, worker_memory_mb(server))
 
