@@ -19,7 +19,7 @@ from app.gateway_simulator.options import Fate, Options, decline_reason, fate
 
 MAX_BODY_BYTES = 4_096
 MAX_KEY_LENGTH = 255
-MAX_AMOUNT_MINOR = 10**12
+MAX_AMOUNT_MINOR = 10**15
 
 
 class _Money(BaseModel):

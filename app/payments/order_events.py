@@ -15,8 +15,8 @@ WANTED_BY: Mapping[str, Wanted] = {
 }
 """Every event type that concerns a payment."""
 
-MAX_AMOUNT_MINOR = 10**12
-"""More than any card takes, and far below what INT64 holds."""
+MAX_AMOUNT_MINOR = 10**15
+"""The dearest order that a sale may have (its price and limit have bounds), and far below what INT64 holds."""
 
 
 class OrderEventRefused(Exception):

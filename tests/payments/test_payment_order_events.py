@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from payments_samples import event, terms
 
-from app.payments.order_events import OrderEventRefused, wish_of
+from app.domain.sale import MAX_LIMIT_PER_CUSTOMER, MAX_UNIT_PRICE_MINOR
+from app.payments.order_events import MAX_AMOUNT_MINOR, OrderEventRefused, wish_of
 from app.payments.payment import Wish
 from app.payments.states import Wanted
 
@@ -47,7 +48,7 @@ def test_money_cannot_be_asked_of_no_payment_method(kind: str) -> None:
     "changes",
     [
         {"amount_minor": -1},
-        {"amount_minor": 10**12 + 1},
+        {"amount_minor": 10**15 + 1},
         {"amount_minor": 1.5},
         {"amount_minor": "49900"},
         {"currency": "eur"},
@@ -83,3 +84,7 @@ def test_the_refusal_does_not_repeat_what_was_sent() -> None:
     with pytest.raises(OrderEventRefused) as refused:
         asked("reserved", payment_method="4000000000000002" * 20)
     assert "4000" not in str(refused.value)
+
+
+def test_the_dearest_order_that_a_sale_may_have_is_within_the_bound() -> None:
+    assert MAX_AMOUNT_MINOR >= MAX_UNIT_PRICE_MINOR * MAX_LIMIT_PER_CUSTOMER
