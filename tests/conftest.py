@@ -1,5 +1,6 @@
 """What every test may ask for: the emulators, settings with a database of the module's own, and the database itself."""
 
+import signal
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ from app.settings import Settings
 from app.storage import schema
 from app.storage.database import FairdropDatabase, connect
 from emulator import Emulators, running
+
+
+# A shell's background job ignores SIGINT, and so would every process that the tests start and press Ctrl-C on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
