@@ -12,7 +12,6 @@ from app.storage import schema
 from app.storage.database import FairdropDatabase, connect
 from emulator import Emulators, running
 
-
 # A shell's background job ignores SIGINT, and so would every process that the tests start and press Ctrl-C on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
