@@ -82,7 +82,7 @@ class Placement:
         sight = counter.watch.sight
         if sight is None or sight.refusal(units, self.clock) is not None:
             # Only a no is taken from a sight, and only from a fresh one; a yes is for the transaction to say.
-            sight = self._fresh_sight(counter.watch)
+            sight = self._fresh_sight(counter.watch, units)
             refusal = sight.refusal(units, self.clock)
             if refusal is not None and not self._is_stale(refusal):
                 earlier = self._earlier_or_refuse(counter, request, sale_id, refusal)
@@ -93,10 +93,12 @@ class Placement:
         counter.watch.learn(request.order_id)
         return counter.lane.submit(request, deadline).wait()
 
-    def _fresh_sight(self, watch: SaleWatch) -> Sight:
-        """A sight young enough to say no: of any age that memory may have while the stock is steady, else one begun only now."""
+    def _fresh_sight(self, watch: SaleWatch, units: int) -> Sight:
+        """A sight young enough to refuse so many units: of any age that memory may have while the stock is steady, else one
+        begun only now.
+        """
         sight = watch.within(self._settings.sold_out_memory_ms, self._settings.request_deadline_seconds)
-        if sight.is_steady or not isinstance(sight.refusal(1, self.clock), SoldOut):
+        if sight.is_steady or not sight.sold_out_for(units):
             return sight
         return watch.within(0.0, self._settings.request_deadline_seconds)
 

@@ -5,7 +5,8 @@ import time
 from collections import Counter
 
 import pytest
-from counter_samples import Books, Wire, balanced_books, crowd, open_counter, order, put_up
+from counter_samples import Books, Wire, balanced_books, crowd, open_counter, order
+from sale_samples import put_up
 
 from app.domain.errors import IdempotencyKeyReused, LimitExceeded, SoldOut
 from app.domain.sale import Sale
@@ -165,6 +166,19 @@ def test_while_the_stock_changes_a_retry_finds_its_order_at_a_process_whose_last
             assert counter.refusal_from_memory(lambda: "cid", sale.sale_id, 1, "key") is None
             assert order(counter, sale, "cid").order == taken.order
         counter.sight(sale.sale_id, 0.0)
+
+
+def test_a_retry_for_several_units_finds_its_order_too_while_there_is_stock_for_a_single_one(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    sale, counter = sold_out(settings, database)
+    other = open_counter(settings)
+    sales.restock(database, sale.sale_id, 3, "three more", "seller")
+    order(other, sale, "bob", units=2)
+    counter.sight(sale.sale_id, 0.0)
+    sales.restock(database, sale.sale_id, 2, "two more", "seller")
+    taken = order(other, sale, "cid", units=2)
+    assert order(counter, sale, "cid", units=2).order == taken.order
 
 
 def test_an_order_that_this_process_has_taken_is_known_before_the_next_look(
