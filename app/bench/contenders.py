@@ -53,7 +53,7 @@ _ANSWER = {
 }
 
 
-def _app_with_sale(name: str, price_minor: int) -> Flask:
+def _app_with_sale(name: str) -> Flask:
     """An app that answers what a rush asks before it starts."""
     app = Flask(name, static_folder=None)
 
@@ -64,7 +64,7 @@ def _app_with_sale(name: str, price_minor: int) -> Flask:
                 "sale_id": sale_id,
                 "phase": "open",
                 "limit_per_customer": 1,
-                "unit_price_minor": price_minor,
+                "unit_price_minor": _ANSWER["unit_price_minor"],
                 "stock_left": stock_left(1, 1),
             }
         )
@@ -74,7 +74,7 @@ def _app_with_sale(name: str, price_minor: int) -> Flask:
 
 def bare() -> Flask:
     """Validates the JSON of an order, and answers with one that never was."""
-    app = _app_with_sale("bare", 49_900)
+    app = _app_with_sale("bare")
 
     @app.post("/v1/sales/<sale_id>/orders")
     def place(sale_id: str) -> Response:
@@ -99,7 +99,7 @@ def _order_by_order(turn: AbstractContextManager[Any]) -> Flask:
     settings = load_settings()
     database = storage.connect(settings)
     verifier = TokenVerifier(settings)
-    app = _app_with_sale("order-by-order", 49_900)
+    app = _app_with_sale("order-by-order")
     pool: Any = get_hub().threadpool
     pool.maxsize = int(os.environ[THREADS_VARIABLE])
     run = greenlets.Greenlets().run

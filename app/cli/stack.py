@@ -37,5 +37,5 @@ def stack(procfile: Path) -> None:
       others are those of the process that ended first
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     cli_settings()
-    code = run_stack(procfile, {})
+    code = run_stack(procfile)
     sys.exit(0 if code in STOPPED else code)

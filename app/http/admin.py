@@ -10,7 +10,7 @@ from app.domain.sale import Sale
 from app.domain.timestamps import rfc3339
 from app.http.api import Api
 from app.http.models import ChangeSale, NewSale, Restock, RestockResult, SaleDetails, SaleList
-from app.http.openapi import IDEMPOTENCY_KEY, Operation, documented, query
+from app.http.openapi import IDEMPOTENCY_KEY, PAGE_PARAMETERS, Operation, documented
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, read_body
 from app.http.responses import json_response
 from app.http.tokens import Forbidden, IssuerUnavailable, Unauthenticated
@@ -92,12 +92,7 @@ def admin_blueprint(api: Api) -> Blueprint:
             "admin",
             {200: SaleList},
             errors=(*_WHO, errors.InvalidValue),
-            parameters=(
-                query(
-                    "page_size", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
-                ),
-                query("page_token", "Where an earlier page ended.", {"type": "string"}),
-            ),
+            parameters=PAGE_PARAMETERS,
         )
     )
     def index() -> Response:

@@ -17,6 +17,7 @@ from app import __version__
 from app.domain.orders import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.http.models import Problem
 from app.http.problems import HTTP_PROBLEMS, PROBLEMS
+from app.http.requests import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -36,6 +37,17 @@ _OF_A_BODY = (413, 415)
 def query(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """A query parameter that may be left out."""
     return {"name": name, "in": "query", "required": False, "description": description, "schema": dict(schema)}
+
+
+PAGE_PARAMETERS = (
+    query(
+        "page_size",
+        "At most so many.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE},
+    ),
+    query("page_token", "Where an earlier page ended.", {"type": "string"}),
+)
+"""Of every list."""
 
 
 @dataclass(frozen=True, slots=True)

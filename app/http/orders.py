@@ -11,7 +11,7 @@ from app.domain.states import Status
 from app.domain.timestamps import rfc3339
 from app.http.api import Api
 from app.http.models import OrderPage, OrderView, PlaceOrder
-from app.http.openapi import IDEMPOTENCY_KEY, Operation, documented, query
+from app.http.openapi import IDEMPOTENCY_KEY, PAGE_PARAMETERS, Operation, documented, query
 from app.http.problems import error_response
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, query_number, read_body
 from app.http.responses import json_response
@@ -147,10 +147,7 @@ def orders_blueprint(api: Api) -> Blueprint:
             errors=(*_WHO, errors.InvalidValue),
             parameters=(
                 query("sale_id", "Only those of this sale.", {"type": "string"}),
-                query(
-                    "page_size", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
-                ),
-                query("page_token", "Where an earlier page ended.", {"type": "string"}),
+                *PAGE_PARAMETERS,
             ),
         )
     )

@@ -1,8 +1,6 @@
 """The service's processes one by one, each of which can be killed and started again: for tests and drills."""
 
-import os
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +9,7 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 
 from app.local.children import Child, free_port, wait_for_http
-from app.local.stack import PROCFILE
+from app.local.stack import PROCFILE, command_path
 from app.settings import Settings
 
 GATEWAY_TIMEOUT_SECONDS = 1
@@ -47,8 +45,7 @@ def service_environment(
         "FAIRDROP_GATEWAY_OPTIONS": gateway_options,
         "FAIRDROP_GATEWAY_TIMEOUT_SECONDS": str(GATEWAY_TIMEOUT_SECONDS),
         "FAIRDROP_RELAY_DUPLICATE_SHARE": str(duplicate_share),
-        # The commands of the Procfile are those of this installation, whatever the shell's PATH says.
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PATH": command_path(),
     }
     return environment, addresses
 

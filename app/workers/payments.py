@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
+from functools import partial
 
 from app.messaging.consumer import Consumer
-from app.messaging.topics import ORDER_EVENTS, ensure_topics
+from app.messaging.topics import ORDER_EVENTS
 from app.payments.gateways.choice import gateway_of
 from app.payments.service import PaymentService
 from app.payments.store import SpannerBooks
@@ -13,6 +14,7 @@ from app.settings import Settings
 from app.storage.database import connect
 from app.workers.loop import keep_going
 from app.workers.metrics import consumer_readings, serve_metrics
+from app.workers.topics import Step, TopicsFirst
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +29,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
     books = SpannerBooks(connect(settings, settings.payments_database))
     service = PaymentService(books, gateway, concurrency=settings.gateway_concurrency, stop=stop)
     consumers = [Consumer(settings.broker_project, ORDER_EVENTS) for _ in range(BATCHES_AT_ONCE)]
-    steps = [_Step(settings, consumer, service, sweeps=place == 0) for place, consumer in enumerate(consumers)]
+    topics = TopicsFirst(settings.broker_project)
+    steps: list[Step] = [partial(consumer.step, service.handle) for consumer in consumers]
+    steps[0] = _sweeping_too(steps[0], service)
     serve_metrics(settings, *consumer_readings(*consumers))
     # A pull waits for messages by itself.
-    loops = [threading.Thread(target=keep_going, args=(step, stop, 0.0), name="payments") for step in steps]
+    loops = [
+        threading.Thread(target=keep_going, args=(topics.before(step), stop, 0.0), name="payments") for step in steps
+    ]
     for loop in loops:
         loop.start()
     for loop in loops:
@@ -42,22 +48,15 @@ def run(settings: Settings, stop: threading.Event) -> None:
     log.info("handled %d messages, %d of them poison", handled, poisoned)
 
 
-class _Step:
-    """The topics once, then a batch at a time, and, in one of the loops, a sweep now and then."""
+def _sweeping_too(step: Step, service: PaymentService) -> Step:
+    """The step, with a sweep now and then before it."""
+    sweep_at = time.monotonic()
 
-    def __init__(self, settings: Settings, consumer: Consumer, service: PaymentService, *, sweeps: bool) -> None:
-        self._project = settings.broker_project
-        self._consumer = consumer
-        self._service = service
-        self._sweeps = sweeps
-        self._has_topics = False
-        self._sweep_at = time.monotonic()
+    def sweep_then_step() -> int:
+        nonlocal sweep_at
+        if time.monotonic() >= sweep_at:
+            sweep_at = time.monotonic() + SWEEP_EVERY_SECONDS
+            service.sweep()
+        return step()
 
-    def __call__(self) -> int:
-        if not self._has_topics:
-            ensure_topics(self._project)
-            self._has_topics = True
-        if self._sweeps and time.monotonic() >= self._sweep_at:
-            self._sweep_at = time.monotonic() + SWEEP_EVERY_SECONDS
-            self._service.sweep()
-        return self._consumer.step(self._service.handle)
+    return sweep_then_step

@@ -9,7 +9,7 @@ from contextlib import suppress
 from app.domain.errors import StorageUnavailable
 from app.messaging.events import ORDERS_SOURCE, PAYMENTS_SOURCE
 from app.messaging.publisher import Publisher
-from app.messaging.topics import ORDER_EVENTS, PAYMENT_EVENTS, ensure_topics
+from app.messaging.topics import ORDER_EVENTS, PAYMENT_EVENTS
 from app.services.leases import LeaseKeeper
 from app.services.relay import SLOTS, Relay, order_event_id, payment_event_id
 from app.settings import Settings
@@ -18,6 +18,7 @@ from app.storage.database import FairdropDatabase, connect
 from app.storage.outbox import OutboxRow
 from app.workers.loop import keep_going
 from app.workers.metrics import Reading, serve_metrics
+from app.workers.topics import TopicsFirst
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +52,14 @@ def _run(
     clock = DatabaseClock()
     leases = LeaseKeeper(database, clock, GROUP, SLOTS, settings.lease_seconds)
     relay = Relay(database, clock, leases, publisher, event_id, settings.relay_duplicate_share)
-    step = _Step(settings.broker_project, relay)
+    step = _Step(relay)
     serve_metrics(
         settings,
         Reading("events_published", "Events that the broker has acknowledged.", lambda: relay.stats.published),
         Reading("publish_lag_p99_seconds", "Commit to acknowledgement.", lambda: relay.stats.lag_p99, is_count=False),
     )
-    keep_going(step, stop, IDLE_SECONDS, LONGEST_IDLE_SECONDS)
+    topics = TopicsFirst(settings.broker_project)
+    keep_going(topics.before(step), stop, IDLE_SECONDS, LONGEST_IDLE_SECONDS)
     with suppress(StorageUnavailable):
         leases.give_up()
     publisher.close()
@@ -65,19 +67,14 @@ def _run(
 
 
 class _Step:
-    """The topics once, then a page at a time, and now and then a line in the log."""
+    """A page at a time, and now and then a line in the log."""
 
-    def __init__(self, project: str, relay: Relay) -> None:
-        self._project = project
+    def __init__(self, relay: Relay) -> None:
         self._relay = relay
-        self._has_topics = False
         self._said = 0
         self._say_at = time.monotonic() + SAY_EVERY_SECONDS
 
     def __call__(self) -> int:
-        if not self._has_topics:
-            ensure_topics(self._project)
-            self._has_topics = True
         rows = self._relay.step()
         if time.monotonic() >= self._say_at and self._relay.stats.published > self._said:
             self.say()

@@ -2,9 +2,10 @@
 
 import logging
 import threading
+from functools import partial
 
 from app.messaging.consumer import Consumer
-from app.messaging.topics import PAYMENT_EVENTS, ensure_topics
+from app.messaging.topics import PAYMENT_EVENTS
 from app.services.leases import holder_name
 from app.services.payment_events import PaymentEvents
 from app.settings import Settings
@@ -12,6 +13,7 @@ from app.storage.clock import DatabaseClock
 from app.storage.database import connect
 from app.workers.loop import keep_going
 from app.workers.metrics import consumer_readings, serve_metrics
+from app.workers.topics import TopicsFirst
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +25,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Settle payment events until told to stop; a batch that is in flight is finished."""
     events = PaymentEvents(connect(settings), DatabaseClock(), holder_name())
     consumer = Consumer(settings.broker_project, PAYMENT_EVENTS)
-    topics_are_there = threading.Event()
-
-    def step() -> int:
-        if not topics_are_there.is_set():
-            ensure_topics(settings.broker_project)
-            topics_are_there.set()
-        return consumer.step(events.handle)
-
+    step = TopicsFirst(settings.broker_project).before(partial(consumer.step, events.handle))
     serve_metrics(settings, *consumer_readings(consumer))
     keep_going(step, stop, IDLE_SECONDS)
     consumer.close()
