@@ -1,17 +1,16 @@
 """`fairdrop audit`, run against the module's database."""
 
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from click.testing import Result
+from sale_samples import put_up
 
 from app.domain.orders import Order
-from app.services import sales
 from app.services.placement import Placement
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
@@ -41,24 +40,7 @@ CHECKS = [
 def taken(database: FairdropDatabase, settings: Settings) -> list[Order]:
     """Two orders of a fresh free sale, in the order in which they were placed."""
     now = datetime.now(UTC)
-    sale_id = f"audited-{uuid.uuid4().hex[:10]}"
-    sale = sales.new_sale(
-        sale_id=sale_id,
-        name="Burger",
-        policy="fcfs",
-        unit_price_minor=0,
-        currency="EUR",
-        stock=10,
-        limit_per_customer=2,
-        waitlist_limit=0,
-        expected_crowd=None,
-        shard_count=2,
-        opens_at=now - timedelta(hours=1),
-        closes_at=now + timedelta(hours=1),
-        hold_seconds=600,
-        cancel_window_seconds=1_800,
-    )
-    sales.create(database, sale, "seller")
+    sale_id = put_up(database, stock=10, limit_per_customer=2, expected_crowd=None, shard_count=2).sale_id
     counter = Placement(database, settings)
     return [counter.place(name, sale_id, 1, "key", None, now).order for name in ("anna", "ben")]
 

@@ -12,17 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.main import fairdrop
+from app.local.children import free_port
 
 START_TIMEOUT_SECONDS = 60
 END_TIMEOUT_SECONDS = 30
 """Bounds for a busy machine; the test itself asks only that the end comes."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def answer(port: int, path: str, process: subprocess.Popen[bytes]) -> bytes:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import Result
+from sale_samples import put_up
 
 from app.domain.orders import Order
-from app.services import sales
 from app.services.placement import Placement
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
@@ -27,24 +26,8 @@ BUYERS = ("anna", "ben", "cleo")
 def line(database: FairdropDatabase, settings: Settings) -> list[Order]:
     """Three orders of a fresh free sale of two units; ben, the second in line, arrived two seconds before anna."""
     now = datetime.now(UTC)
-    sale_id = f"fair-{uuid.uuid4().hex[:10]}"
-    sale = sales.new_sale(
-        sale_id=sale_id,
-        name="Burger",
-        policy="fcfs",
-        unit_price_minor=0,
-        currency="EUR",
-        stock=2,
-        limit_per_customer=2,
-        waitlist_limit=5,
-        expected_crowd=None,
-        shard_count=2,
-        opens_at=now - timedelta(hours=1),
-        closes_at=now + timedelta(hours=1),
-        hold_seconds=600,
-        cancel_window_seconds=1_800,
-    )
-    sales.create(database, sale, "seller")
+    terms = {"stock": 2, "limit_per_customer": 2, "waitlist_limit": 5, "expected_crowd": None, "shard_count": 2}
+    sale_id = put_up(database, **terms).sale_id
     counter = Placement(database, settings)
     arrivals = {"anna": now, "ben": now - timedelta(seconds=2), "cleo": now}
     return [counter.place(name, sale_id, 1, "key", None, arrivals[name]).order for name in BUYERS]

@@ -4,18 +4,17 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from flask.testing import FlaskClient
 from google.cloud.spanner_v1 import KeySet
+from sale_samples import put_up, sale_terms
 from werkzeug.test import TestResponse
 
 from app.domain.sale import Sale
 from app.http.local_issuer import LocalIssuer
 from app.http.problems import TYPE_PREFIX
-from app.services import sales
 from app.storage.database import FairdropDatabase, snapshot
 
 CARD = "tok_visa"
@@ -85,29 +84,12 @@ class Shop:
 
     def put_up(self, **terms: Any) -> Sale:
         """A sale in the database: free, open since an hour ago, no waitlist, unless the terms say otherwise."""
-        view, _ = sales.create(self.database, sales.new_sale(**{**self.terms(), **terms}), "seller")
-        return view.sale
+        return put_up(self.database, **{**self.terms(), **terms})
 
     @staticmethod
     def terms() -> dict[str, Any]:
         """Terms of a sale of its own id, as `put_up` takes them."""
-        now = datetime.now(UTC)
-        return {
-            "sale_id": f"sale-{uuid.uuid4().hex[:12]}",
-            "name": "Burger",
-            "policy": "fcfs",
-            "unit_price_minor": 0,
-            "currency": "EUR",
-            "stock": 100,
-            "limit_per_customer": 5,
-            "waitlist_limit": 0,
-            "expected_crowd": 1_000,
-            "shard_count": 2,
-            "opens_at": now - timedelta(hours=1),
-            "closes_at": now + timedelta(hours=1),
-            "hold_seconds": 600,
-            "cancel_window_seconds": 1_800,
-        }
+        return sale_terms(shard_count=2)
 
     def contents(self) -> Mapping[str, list[Any]]:
         """Every row of every table."""

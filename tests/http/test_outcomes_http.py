@@ -5,12 +5,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 from flask import Flask
+from sale_samples import put_up
 from werkzeug.test import TestResponse
 
 from app.http import ON_EXIT, outcomes
@@ -37,24 +37,8 @@ class Buyer:
         self.database = database
         self.issuer = LocalIssuer.load(settings)
         self.name = name
-        now = datetime.now(UTC)
-        defaults: dict[str, Any] = {
-            "sale_id": f"sale-{uuid.uuid4().hex[:12]}",
-            "name": "Burger",
-            "policy": "fcfs",
-            "unit_price_minor": 0,
-            "currency": "EUR",
-            "stock": 0,
-            "limit_per_customer": 5,
-            "waitlist_limit": 10,
-            "expected_crowd": 100,
-            "shard_count": 2,
-            "opens_at": now - timedelta(hours=1),
-            "closes_at": now + timedelta(hours=1),
-            "hold_seconds": 600,
-            "cancel_window_seconds": 1_800,
-        }
-        self.sale_id = sales.create(database, sales.new_sale(**{**defaults, **terms}), "seller")[0].sale.sale_id
+        terms = {"stock": 0, "waitlist_limit": 10, "expected_crowd": 100, "shard_count": 2, **terms}
+        self.sale_id = put_up(database, **terms).sale_id
         body = {"units": 1, "payment_method": "tok_visa"}
         placed = app.test_client().post(
             f"/v1/sales/{self.sale_id}/orders", json=body, headers={**self.headers(), "Idempotency-Key": "key"}

@@ -2,19 +2,17 @@
 
 import queue
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.errors import FairdropError
 from app.domain.sale import Sale
 from app.domain.states import HOLDING, Status
 from app.domain.stock import ShardState
-from app.services import sales
 from app.services.lane import Taken
 from app.services.placement import Placement
 from app.settings import Settings
@@ -23,29 +21,6 @@ from app.storage.stock import read_shards
 
 PATIENCE_SECONDS = 60.0
 """Ends a test that would hang; no test expects anything to happen within it."""
-
-
-def put_up(database: FairdropDatabase, **terms: Any) -> Sale:
-    """A sale in the database: free, open since an hour ago, one unit a customer, unless the terms say otherwise."""
-    now = datetime.now(UTC)
-    defaults: dict[str, Any] = {
-        "sale_id": f"sale-{uuid.uuid4().hex[:12]}",
-        "name": "Burger",
-        "policy": "fcfs",
-        "unit_price_minor": 0,
-        "currency": "EUR",
-        "stock": 100,
-        "limit_per_customer": 5,
-        "waitlist_limit": 0,
-        "expected_crowd": 1_000,
-        "shard_count": 4,
-        "opens_at": now - timedelta(hours=1),
-        "closes_at": now + timedelta(hours=1),
-        "hold_seconds": 600,
-        "cancel_window_seconds": 1_800,
-    }
-    view, _ = sales.create(database, sales.new_sale(**{**defaults, **terms}), "seller")
-    return view.sale
 
 
 def open_counter(settings: Settings, writer: str = "test:1", **changes: Any) -> Placement:

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.cloud.spanner_v1 import KeySet
 from google.cloud.spanner_v1.transaction import Transaction
+from sale_samples import put_up
 
 from app.domain.ids import order_id
 from app.domain.sale import Sale
@@ -31,7 +32,6 @@ from app.storage import schema
 from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, connect, transact
 from tests.gateway_simulator.simulator_process import Simulator
-from tests.services.counter_samples import put_up
 
 CUSTOMERS = {"anna": "tok_visa", "ben": "tok_visa", "cleo": "tok_declined", "dora": "tok_visa", "emil": "tok_visa"}
 

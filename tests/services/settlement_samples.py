@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from counter_samples import PATIENCE_SECONDS, balanced_books, open_counter, order, put_up
+from counter_samples import PATIENCE_SECONDS, balanced_books, open_counter, order
+from sale_samples import put_up
 
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from counter_samples import Once, Wire, open_counter, order, put_up
+from counter_samples import Once, Wire, open_counter, order
 from google.api_core import exceptions as google_errors
+from sale_samples import put_up
 from waiting_world import SHORT_SECONDS, promote, until, wait, waiting, waiting_room, waitlisted, watch
 
 from app.domain.errors import OrderNotFound, StorageUnavailable

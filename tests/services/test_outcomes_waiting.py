@@ -5,7 +5,8 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from counter_samples import open_counter, order, put_up
+from counter_samples import open_counter, order
+from sale_samples import put_up
 from waiting_world import (
     SHORT_SECONDS,
     followers,

@@ -8,17 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pytest
-from counter_samples import (
-    PATIENCE_SECONDS,
-    HeldCommit,
-    Once,
-    Wire,
-    balanced_books,
-    open_counter,
-    order,
-    put_up,
-)
+from counter_samples import PATIENCE_SECONDS, HeldCommit, Once, Wire, balanced_books, open_counter, order
 from google.api_core import exceptions as google_errors
+from sale_samples import put_up
 
 from app.domain.errors import Overloaded, StorageUnavailable
 from app.domain.orders import OrderRequest

@@ -5,7 +5,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from counter_samples import PATIENCE_SECONDS, balanced_books, open_counter, order, put_up
+from counter_samples import PATIENCE_SECONDS, balanced_books, open_counter, order
+from sale_samples import put_up
 
 from app.domain.errors import SaleClosed, SaleNotOpen
 from app.domain.states import Status

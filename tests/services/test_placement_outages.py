@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from counter_samples import PATIENCE_SECONDS, Wire, balanced_books, crowd, open_counter, order, put_up
+from counter_samples import PATIENCE_SECONDS, Wire, balanced_books, crowd, open_counter, order
+from sale_samples import put_up
 
 from app.domain.errors import FairdropError, Overloaded, SaleNotFound, SoldOut, StorageUnavailable
 from app.domain.sale import Sale

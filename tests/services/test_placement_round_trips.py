@@ -5,7 +5,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from counter_samples import HeldCommit, Wire, balanced_books, crowd, open_counter, order, put_up
+from counter_samples import HeldCommit, Wire, balanced_books, crowd, open_counter, order
+from sale_samples import put_up
 
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest

@@ -4,7 +4,8 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from counter_samples import balanced_books, put_up
+from counter_samples import balanced_books
+from sale_samples import put_up
 
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import OrderRequest

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from counter_samples import PATIENCE_SECONDS, balanced_books, crowd, open_counter, order, put_up
+from counter_samples import PATIENCE_SECONDS, balanced_books, crowd, open_counter, order
+from sale_samples import put_up
 
 from app.domain.errors import (
     InvalidValue,

@@ -1,7 +1,8 @@
 """Restocking: the waitlist first, in queue order, and never twice."""
 
 import pytest
-from counter_samples import balanced_books, open_counter, order, put_up
+from counter_samples import balanced_books, open_counter, order
+from sale_samples import put_up
 
 from app.domain.errors import InvalidValue, RestockReused, SaleNotFound, SaleStateRefused, StorageUnavailable
 from app.domain.sale import MAX_STOCK_UNITS, Sale

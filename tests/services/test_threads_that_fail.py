@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import pytest
-from counter_samples import PATIENCE_SECONDS, open_counter, order, put_up
+from counter_samples import PATIENCE_SECONDS, open_counter, order
+from sale_samples import put_up
 from waiting_world import wait, waiting_room, waitlisted, watch, watches
 
 from app.domain.states import Status

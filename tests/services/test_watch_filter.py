@@ -2,7 +2,7 @@
 
 import uuid
 
-from counter_samples import put_up
+from sale_samples import put_up
 
 from app.services.concurrency import Threads
 from app.services.watch import LET_IN_PER_FILTER, RECENT_ORDERS, SaleWatch

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from counter_samples import PATIENCE_SECONDS, crowd, open_counter, order, put_up
+from counter_samples import PATIENCE_SECONDS, crowd, open_counter, order
+from sale_samples import put_up
 
 from app.domain.orders import Order
 from app.domain.sale import Sale

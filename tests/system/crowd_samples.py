@@ -5,12 +5,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime, timedelta
 
 import orjson
+from sale_samples import put_up
 
 from app.http.local_issuer import LocalIssuer
-from app.services import sales
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
 
@@ -19,26 +18,19 @@ SALE = "phones"
 TRIES = 20
 
 
-def put_up(database: FairdropDatabase, stock: int, crowd: int) -> None:
+def put_up_phones(database: FairdropDatabase, stock: int, crowd: int) -> None:
     """An open sale with room for everybody on its waitlist, and a cancel window of two seconds."""
-    now = datetime.now(UTC)
-    sale = sales.new_sale(
+    put_up(
+        database,
         sale_id=SALE,
-        name="Phones",
-        policy="fcfs",
         unit_price_minor=PRICE_MINOR,
-        currency="EUR",
         stock=stock,
         limit_per_customer=2,
         waitlist_limit=crowd,
         expected_crowd=crowd,
-        shard_count=4,
-        opens_at=now - timedelta(seconds=1),
-        closes_at=now + timedelta(hours=1),
         hold_seconds=90,
         cancel_window_seconds=2,
     )
-    sales.create(database, sale, "test")
 
 
 class Buyers(threading.Thread):

@@ -6,11 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -143,29 +141,6 @@ def service(
         yield Service(url, server, settings, environment)
     log = log_path.read_bytes()
     assert not [secret for secret in SECRETS if secret in log]
-
-
-def put_up(database: FairdropDatabase, **terms: Any) -> Sale:
-    """A free sale, open since an hour ago, unless the terms say otherwise."""
-    now = datetime.now(UTC)
-    defaults: dict[str, Any] = {
-        "sale_id": f"sale-{uuid.uuid4().hex[:12]}",
-        "name": "Burger",
-        "policy": "fcfs",
-        "unit_price_minor": 0,
-        "currency": "EUR",
-        "stock": 100,
-        "limit_per_customer": 5,
-        "waitlist_limit": 0,
-        "expected_crowd": 1_000,
-        "shard_count": 4,
-        "opens_at": now - timedelta(hours=1),
-        "closes_at": now + timedelta(hours=1),
-        "hold_seconds": 600,
-        "cancel_window_seconds": 1_800,
-    }
-    view, _ = sales.create(database, sales.new_sale(**{**defaults, **terms}), "seller")
-    return view.sale
 
 
 def units_left(database: FairdropDatabase, sale: Sale) -> int:

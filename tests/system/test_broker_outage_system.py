@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from click.testing import CliRunner
-from crowd_samples import PRICE_MINOR, SALE, Buyers, kept_minor, put_up
+from crowd_samples import PRICE_MINOR, SALE, Buyers, kept_minor, put_up_phones
 from shop import OpenShop, Shop
 
 from app.cli.main import fairdrop
@@ -28,7 +28,7 @@ def settle_and_audit(shop: Shop) -> None:
 
 def test_while_the_broker_does_not_answer_orders_are_taken_and_later_everything_settles(open_shop: OpenShop) -> None:
     with open_shop("api", "gateway", *WORKERS) as shop:
-        put_up(shop.database, STOCK, BUYERS)
+        put_up_phones(shop.database, STOCK, BUYERS)
         assert shop.emulators.pubsub is not None
         shop.emulators.pubsub.suspend()
         buyers = Buyers(shop.settings, shop.team.addresses.api, BUYERS)
@@ -43,7 +43,7 @@ def test_while_the_broker_does_not_answer_orders_are_taken_and_later_everything_
 
 def test_a_broker_that_lost_everything_is_filled_again_by_a_replay(open_shop: OpenShop) -> None:
     with open_shop("api", "gateway", *WORKERS) as shop:
-        put_up(shop.database, STOCK, BUYERS)
+        put_up_phones(shop.database, STOCK, BUYERS)
         since = datetime.now(UTC) - timedelta(minutes=1)
         buyers = Buyers(shop.settings, shop.team.addresses.api, BUYERS)
         buyers.start()

@@ -5,7 +5,8 @@ from contextlib import ExitStack
 
 import orjson
 import pytest
-from system_service import Answer, Service, put_up, units_left
+from sale_samples import put_up
+from system_service import Answer, Service, units_left
 
 from app.domain.sale import Sale
 from app.storage.database import FairdropDatabase

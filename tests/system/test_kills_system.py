@@ -3,7 +3,7 @@
 import random
 import time
 
-from crowd_samples import PRICE_MINOR, SALE, Buyers, book, kept_minor, put_up
+from crowd_samples import PRICE_MINOR, SALE, Buyers, book, kept_minor, put_up_phones
 from shop import OpenShop
 
 from app.local.settling import standing, wait_until
@@ -19,7 +19,7 @@ SETTLE_SECONDS = 300.0
 def test_twenty_kills_at_random_moments_lose_no_unit_and_no_cent(open_shop: OpenShop) -> None:
     with open_shop("api", *ONES, *SECONDS, "deadlines#2") as shop:
         team, database = shop.team, shop.database
-        put_up(database, STOCK, BUYERS)
+        put_up_phones(database, STOCK, BUYERS)
         buyers = Buyers(shop.settings, team.addresses.api, BUYERS)
         buyers.start()
         dice = random.Random(20)

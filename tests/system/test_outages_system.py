@@ -14,7 +14,8 @@ import psutil
 import pytest
 from google.cloud.spanner_v1 import KeySet
 from google.cloud.spanner_v1.transaction import Transaction
-from system_service import PATIENCE_SECONDS, Answer, Meanwhile, Service, lines_of, put_up, service, units_left, until
+from sale_samples import put_up
+from system_service import PATIENCE_SECONDS, Answer, Meanwhile, Service, lines_of, service, units_left, until
 
 from app.domain.sale import Sale
 from app.settings import Settings

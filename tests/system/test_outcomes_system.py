@@ -4,15 +4,15 @@ import selectors
 import signal
 import socket
 import time
-import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
 import pytest
+from sale_samples import put_up
 
 from app.domain.orders import Order
 from app.domain.sale import Sale
@@ -74,26 +74,9 @@ def read_until(client: Client, text: bytes) -> None:
         client.received += chunk
 
 
-def put_up(database: FairdropDatabase) -> Sale:
+def full_line(database: FairdropDatabase) -> Sale:
     """A free sale without stock, and room for everybody to wait."""
-    now = datetime.now(UTC)
-    sale = sales.new_sale(
-        sale_id=f"sale-{uuid.uuid4().hex[:12]}",
-        name="Burger",
-        policy="fcfs",
-        unit_price_minor=0,
-        currency="EUR",
-        stock=0,
-        limit_per_customer=1,
-        waitlist_limit=CLIENTS,
-        expected_crowd=CLIENTS,
-        shard_count=4,
-        opens_at=now - timedelta(hours=1),
-        closes_at=now + timedelta(hours=1),
-        hold_seconds=600,
-        cancel_window_seconds=1_800,
-    )
-    return sales.create(database, sale, "seller")[0].sale
+    return put_up(database, stock=0, limit_per_customer=1, waitlist_limit=CLIENTS, expected_crowd=CLIENTS)
 
 
 def queue_up(settings: Settings, database: FairdropDatabase, sale: Sale, customers: Iterable[str]) -> list[Order]:
@@ -126,7 +109,7 @@ def environment(emulators: Emulators, settings: Settings) -> dict[str, str]:
 def test_two_thousand_who_wait_at_one_worker_are_all_told_of_their_units_and_orders_go_on_meanwhile(
     environment: dict[str, str], settings: Settings, database: FairdropDatabase, tmp_path: Path
 ) -> None:
-    sale, issuer = put_up(database), LocalIssuer.load(settings)
+    sale, issuer = full_line(database), LocalIssuer.load(settings)
     orders = queue_up(settings, database, sale, (f"customer-{i}" for i in range(CLIENTS)))
     with serving(environment, tmp_path / "service.log") as (url, server):
         place = urlsplit(url)
@@ -155,7 +138,7 @@ def test_two_thousand_who_wait_at_one_worker_are_all_told_of_their_units_and_ord
 def test_streams_and_long_polls_end_in_good_order_when_the_worker_is_told_to_end(
     environment: dict[str, str], settings: Settings, database: FairdropDatabase, tmp_path: Path
 ) -> None:
-    sale, issuer = put_up(database), LocalIssuer.load(settings)
+    sale, issuer = full_line(database), LocalIssuer.load(settings)
     first, second = queue_up(settings, database, sale, ["ann", "bob"])
     with serving(environment, tmp_path / "service.log") as (url, server):
         place = urlsplit(url)
@@ -176,7 +159,7 @@ def test_streams_and_long_polls_end_in_good_order_when_the_worker_is_told_to_end
 def test_a_stream_under_gunicorn_tells_a_change_as_it_comes_and_a_client_that_hangs_up_leaves_nothing_behind(
     environment: dict[str, str], settings: Settings, database: FairdropDatabase, tmp_path: Path
 ) -> None:
-    sale, issuer = put_up(database), LocalIssuer.load(settings)
+    sale, issuer = full_line(database), LocalIssuer.load(settings)
     (mine,) = queue_up(settings, database, sale, ["ann"])
     with serving(environment, tmp_path / "service.log") as (url, server):
         place = urlsplit(url)

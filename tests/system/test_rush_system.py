@@ -4,7 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from system_service import Meanwhile, Service, lines_of, put_up, units_left, until
+from sale_samples import put_up
+from system_service import Meanwhile, Service, lines_of, units_left, until
 
 from app.storage.database import FairdropDatabase
 

@@ -4,10 +4,11 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sale_samples import put_up
 
 from app.domain.orders import Order
 from app.domain.states import Status
@@ -16,7 +17,6 @@ from app.messaging.dead_letters import read_dead_letters
 from app.messaging.events import PAYMENTS_SOURCE, Event
 from app.messaging.publisher import Publisher
 from app.messaging.topics import PAYMENT_EVENTS, ensure_topics
-from app.services import sales
 from app.services.audit.report import audit
 from app.services.orders import own_order
 from app.services.placement import Placement
@@ -46,25 +46,16 @@ class Shop:
         }
         self._publisher = Publisher(self.project, PAYMENT_EVENTS.topic, PAYMENTS_SOURCE)
         self.counter = Placement(database, settings)
-        now = datetime.now(UTC)
-        self.sale_id = f"sale-{uuid.uuid4().hex[:12]}"
-        sale = sales.new_sale(
-            sale_id=self.sale_id,
-            name="Phone",
-            policy="fcfs",
+        self.sale_id = put_up(
+            database,
             unit_price_minor=500,
-            currency="EUR",
             stock=2,
             limit_per_customer=1,
             waitlist_limit=10,
             expected_crowd=10,
             shard_count=2,
-            opens_at=now - timedelta(hours=1),
-            closes_at=now + timedelta(hours=1),
-            hold_seconds=600,
             cancel_window_seconds=0,
-        )
-        sales.create(database, sale, "seller")
+        ).sale_id
 
     def start(self, name: str) -> Child:
         command = [sys.executable, "-m", "app.cli", "work", name]
