@@ -53,7 +53,7 @@ _ANSWER = {
 }
 
 
-def _app_with_sale(name: str) -> Flask:
+def app_with_sale(name: str) -> Flask:
     """An app that answers what a rush asks before it starts."""
     app = Flask(name, static_folder=None)
 
@@ -74,11 +74,26 @@ def _app_with_sale(name: str) -> Flask:
 
 def bare() -> Flask:
     """Validates the JSON of an order, and answers with one that never was."""
-    app = _app_with_sale("bare")
+    app = app_with_sale("bare")
 
     @app.post("/v1/sales/<sale_id>/orders")
     def place(sale_id: str) -> Response:
         read_body(PlaceOrder)
+        return json_response({**_ANSWER, "sale_id": sale_id}, 201)
+
+    return app
+
+
+def bare_with_token() -> Flask:
+    """What `bare` does, and the checks of the key and the token: a step of the budget."""
+    verifier = TokenVerifier(load_settings())
+    app = app_with_sale("bare-with-token")
+
+    @app.post("/v1/sales/<sale_id>/orders")
+    def place(sale_id: str) -> Response:
+        idempotency_key()
+        read_body(PlaceOrder)
+        verifier.verify(request.environ.get("HTTP_AUTHORIZATION"))
         return json_response({**_ANSWER, "sale_id": sale_id}, 201)
 
     return app
@@ -99,7 +114,7 @@ def _order_by_order(turn: AbstractContextManager[Any]) -> Flask:
     settings = load_settings()
     database = storage.connect(settings)
     verifier = TokenVerifier(settings)
-    app = _app_with_sale("order-by-order")
+    app = app_with_sale("order-by-order")
     pool: Any = get_hub().threadpool
     pool.maxsize = int(os.environ[THREADS_VARIABLE])
     run = greenlets.Greenlets().run

@@ -34,10 +34,14 @@ SALE_LIMIT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One server under one rush. `memory_mb` is the largest worker's resident memory after it."""
+    """One server under one rush. `memory_mb` is the largest worker's resident memory after it; the processor time, in seconds, is
+    that of the rush alone, of the threads that serve requests and of the workers' other threads.
+    """
 
     report: RushReport
     memory_mb: float
+    requests_cpu_seconds: float
+    others_cpu_seconds: float
 
     @property
     def per_second(self) -> float:
@@ -100,8 +104,11 @@ class Stage:
             if warm_buyers:
                 run_rush(replace(self._options(sale_id, url), **{**options, "buyers": warm_buyers, "seed": WARM_SEED}))
                 time.sleep(WARM_SECONDS)
+            requests_before, all_before = _cpu_seconds(server)
             report = run_rush(replace(self._options(sale_id, url), **options))
-            return Round(report, worker_memory_mb(server))
+            requests_after, all_after = _cpu_seconds(server)
+            requests = requests_after - requests_before
+            return Round(report, worker_memory_mb(server), requests, all_after - all_before - requests)
 
     def environment(self) -> dict[str, str]:
         """What a server process of this stage must have in its environment."""
@@ -142,6 +149,17 @@ def staged(buyers: int) -> Iterator[Stage]:
             for index in range(buyers):
                 file.write("\t".join(tokens.token(index)) + "\n")
         yield Stage(settings, connect(settings), folder, buyers)
+
+
+def _cpu_seconds(server: Child) -> tuple[float, float]:
+    """Processor time of the main threads of a gunicorn's workers, and of all their threads, ended ones included."""
+    requests = everything = 0.0
+    for worker in psutil.Process(server.pid).children():
+        # A process's main thread has the process's number.
+        requests += sum(t.user_time + t.system_time for t in worker.threads() if t.id == worker.pid)
+        times = worker.cpu_times()
+        everything += times.user + times.system
+    return requests, everything
 
 
 def worker_memory_mb(server: Child) -> float:

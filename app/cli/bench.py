@@ -1,26 +1,31 @@
 """`fairdrop bench`: measures this code on this machine, and says which figures reach what they should."""
 
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from importlib import import_module
 
 import click
 import orjson
 from rich.console import Console
 from rich.table import Table
 
-from app.bench import measures, money, stored
-from app.bench.measures import Figure
-from app.bench.stage import staged
+from app.bench.measures import Figure, Say
+from app.bench.stage import Stage, staged
 
 MEASURES = {
-    "orders": measures.orders,
-    "sold-out": measures.sold_out,
-    "lone": measures.lone,
-    "workers": measures.workers,
-    "memory": measures.memory,
-    "money": money.money,
-    "stored": stored.stored,
+    "orders": "measures:orders",
+    "sold-out": "measures:sold_out",
+    "lone": "measures:lone",
+    "workers": "measures:workers",
+    "memory": "measures:memory",
+    "budget": "budget:budget",
+    "peers": "measures_peers:peers",
+    "money": "money:money",
+    "stored": "stored:stored",
 }
+"""Name: module of app.bench and function; imported when asked for, since the peers' drivers are no part of the service."""
+
 EXIT_NOT_REACHED = 1
 
 
@@ -41,6 +46,8 @@ def bench(names: tuple[str, ...], buyers: int, rounds: int, as_json: bool) -> No
     workers   two and four workers: errors and the longest wait
     money     settlement, release with promotion, and the relay, against placement
     memory    a worker's memory early and late in a rush
+    budget    processor time of a worker an order, step by step
+    peers     the same order on PostgreSQL and on Redis, where these are installed; one and two workers
     stored    orders a second with 1,000,000 orders stored against none (takes minutes and some 12 GB)
 
     \b
@@ -52,12 +59,18 @@ def bench(names: tuple[str, ...], buyers: int, rounds: int, as_json: bool) -> No
     figures: list[Figure] = []
     with staged(buyers) as stage:
         for name in chosen:
-            figures.extend(MEASURES[name](stage, rounds, say))
+            figures.extend(_measure(name)(stage, rounds, say))
     if as_json:
         click.echo(orjson.dumps([asdict(f) for f in figures], option=orjson.OPT_INDENT_2))
     else:
         Console().print(_table(figures))
     sys.exit(EXIT_NOT_REACHED if any(f.is_reached is False for f in figures) else 0)
+
+
+def _measure(name: str) -> Callable[[Stage, int, Say], Iterator[Figure]]:
+    module, function = MEASURES[name].split(":")
+    measure: Callable[[Stage, int, Say], Iterator[Figure]] = getattr(import_module(f"app.bench.{module}"), function)
+    return measure
 
 
 def _table(figures: list[Figure]) -> Table:
