@@ -82,6 +82,25 @@ class Stage:
         )
         return sales.create(self.database, sale, "bench")[0].sale.sale_id
 
+    @contextmanager
+    def served(
+        self,
+        *,
+        factory: str = "app.http.wsgi:create()",
+        ready: str = "/healthz",
+        workers: int = 1,
+        environment: Mapping[str, str] | None = None,
+    ) -> "Iterator[Served]":
+        """A server of this stage for the length of a block."""
+        with serving(
+            {**self.environment(), **(environment or {})},
+            self.folder / "server.log",
+            workers=workers,
+            factory=factory,
+            ready=ready,
+        ) as (url, server):
+            yield Served(self, url, server)
+
     def round(
         self,
         sale_id: str,
@@ -94,21 +113,15 @@ class Stage:
         **options: Any,
     ) -> Round:
         """Start a server, send it a rush, and stop it. `warm_buyers` come before, and are not measured."""
-        with serving(
-            {**self.environment(), **(environment or {})},
-            self.folder / "server.log",
-            workers=workers,
-            factory=factory,
-            ready=ready,
-        ) as (url, server):
+        with self.served(factory=factory, ready=ready, workers=workers, environment=environment) as served:
             if warm_buyers:
-                run_rush(replace(self._options(sale_id, url), **{**options, "buyers": warm_buyers, "seed": WARM_SEED}))
+                served.rush(sale_id, **{**options, "buyers": warm_buyers, "seed": WARM_SEED})
                 time.sleep(WARM_SECONDS)
-            requests_before, all_before = _cpu_seconds(server)
-            report = run_rush(replace(self._options(sale_id, url), **options))
-            requests_after, all_after = _cpu_seconds(server)
+            requests_before, all_before = _cpu_seconds(served.server)
+            report = served.rush(sale_id, **options)
+            requests_after, all_after = _cpu_seconds(served.server)
             requests = requests_after - requests_before
-            return Round(report, worker_memory_mb(server), requests, all_after - all_before - requests)
+            return Round(report, worker_memory_mb(served.server), requests, all_after - all_before - requests)
 
     def environment(self) -> dict[str, str]:
         """What a server process of this stage must have in its environment."""
@@ -118,11 +131,17 @@ class Stage:
             "SPANNER_EMULATOR_HOST": os.environ["SPANNER_EMULATOR_HOST"],
         }
 
-    def _options(self, sale_id: str, url: str) -> RushOptions:
+    @property
+    def answers(self) -> Path:
+        """The answers file of the latest rush."""
+        return self.folder / "answers.jsonl"
+
+    def options(self, sale_id: str, url: str) -> RushOptions:
+        """A rush as all of a bench's are, unless something else is said."""
         return RushOptions(
             sale_id=sale_id,
-            tokens=FileTokens(self.folder / "tokens.tsv"),
-            answers=self.folder / "answers.jsonl",
+            tokens=_TokensInTurn(FileTokens(self.folder / "tokens.tsv"), self.buyers),
+            answers=self.answers,
             url=url,
             buyers=self.buyers,
             processes=1,
@@ -132,6 +151,30 @@ class Stage:
             timeout_seconds=60.0,
             tries_limit=1_000,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server of a stage: its address and its processes."""
+
+    stage: Stage
+    url: str
+    server: Child
+
+    def rush(self, sale_id: str, **options: Any) -> RushReport:
+        """Send it a rush."""
+        return run_rush(replace(self.stage.options(sale_id, self.url), **options))
+
+
+@dataclass(frozen=True, slots=True)
+class _TokensInTurn:
+    """The same customers again and again, each time with another key, when there are more buyers than tokens."""
+
+    tokens: FileTokens
+    count: int
+
+    def token(self, index: int) -> tuple[str, str]:
+        return self.tokens.token(index % self.count)
 
 
 @contextmanager

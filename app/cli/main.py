@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "emulator": ("app.cli.emulator", "emulator", "Start and stop the Spanner and Pub/Sub emulators."),
     "fairness": ("app.cli.fairness", "fairness", "Report how fair a sale's line was, as a page too."),
     "gateway": ("app.cli.gateway", "gateway", "Run the payment gateway's simulator (development only)."),
+    "load": ("app.cli.load", "load", "Offer a worker more than it can take, and see what becomes of it."),
     "replay": ("app.cli.replay", "replay", "Publish events again from a time on."),
     "rush": ("app.cli.rush", "rush", "Send a crowd of buyers to a running service."),
     "sale": ("app.cli.sale", "sale", "Create, show, change, open, pause, close and restock sales."),

@@ -163,6 +163,7 @@ def orders_blueprint(api: Api) -> Blueprint:
 
 
 def _answer(api: Api, sale_id: str) -> Response:
+    api.placement.refuse_when_full(sale_id)
     received_at = datetime.now(UTC)
     authorization = request.environ.get("HTTP_AUTHORIZATION")
     key = idempotency_key()

@@ -66,9 +66,14 @@ class GroupCommit(ABC, Generic[Request, Answer]):
         self._start_lock = threading.Lock()
         self._running = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a request would be refused now."""
+        return self._queue.qsize() >= self._capacity
+
     def submit(self, request: Request, deadline: float) -> Ticket[Request, Answer]:
         """Put a request into the queue; raises Overloaded when it is full."""
-        if self._queue.qsize() >= self._capacity:
+        if self.is_full:
             raise Overloaded(retry_after_seconds=1)
         ticket: Ticket[Request, Answer] = Ticket(request, deadline, self._concurrency.waiter())
         self._queue.put(ticket)

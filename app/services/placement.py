@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.errors import FairdropError, IdempotencyKeyReused, SaleNotFound, SoldOut
+from app.domain.errors import FairdropError, IdempotencyKeyReused, Overloaded, SaleNotFound, SoldOut
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest
 from app.services.concurrency import Concurrency, Threads
@@ -54,6 +54,14 @@ class Placement:
     def sight(self, sale_id: str, max_age_ms: float) -> Sight:
         """What is known of the sale, at most this old. Raises SaleNotFound or StorageUnavailable."""
         return self._counter(sale_id).watch.within(max_age_ms, self._settings.request_deadline_seconds)
+
+    def refuse_when_full(self, sale_id: str) -> None:
+        """Raise Overloaded if the sale's lane is full: asked before anything else of a request is looked at, for in a crowd that
+        is too large every microsecond spent on a refusal is taken from an order.
+        """
+        counter = self._counters.get(sale_id)
+        if counter is not None and counter.lane is not None and counter.lane.is_full:
+            raise Overloaded(retry_after_seconds=1)
 
     def place(
         self,

@@ -162,7 +162,10 @@ def test_a_full_lane_says_so_at_once_and_takes_orders_again_when_it_has_room(
         waiting = [batch.submit(f"customer-{index}") for index in range(3)]
         with pytest.raises(Overloaded):
             order(counter, sale, "one too many")
+        with pytest.raises(Overloaded):
+            counter.refuse_when_full(sale.sale_id)
         assert not any(answer.done() for answer in waiting)
+    counter.refuse_when_full(sale.sale_id)
     assert [answer.result().order.status for answer in waiting] == [Status.PLACED] * 3
     assert not order(counter, sale, "one too many").replayed
 

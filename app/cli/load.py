@@ -1,0 +1,101 @@
+"""`fairdrop load`: more buyers than a worker can take, and a soak."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from app.bench import load as loads
+from app.bench.load import Overload, Sample
+from app.bench.stage import staged
+
+GOODPUT_SHARE = 0.9
+RECOVERY_SECONDS = 5.0
+FLAT_SHARE = 1.1
+"""A figure that ends a soak no more than a tenth above where it was after a quarter of it is flat."""
+
+TOKENS = 20_000
+EXIT_NOT_REACHED = 1
+
+
+@click.command("load")
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1), help="Of each rate.")
+@click.option(
+    "--soak-minutes", default=0.0, show_default=True, type=click.FloatRange(0), help="A soak after it; 0: none."
+)
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to a file."
+)
+def load(seconds: float, soak_minutes: float, json_path: Path | None) -> None:
+    """Offer one worker 0.5, 1, 2 and 4 times what it can take, on an emulator of its own, and see what becomes of it.
+
+    \b
+    Example: fairdrop load --seconds 60 --soak-minutes 20 --json load.json
+    Exit codes: 0, every bound reached; 1, some not.
+    """  # noqa: D301 - \b is click's mark for "do not wrap"
+    say, console = Console(stderr=True).print, Console()
+    with staged(TOKENS) as stage:
+        overload = loads.overload(stage, seconds, say)
+        samples = list(loads.soak(stage, soak_minutes * 60, say)) if soak_minutes else []
+    console.print(_steps(overload))
+    verdicts = [*judged(overload), *(flat(samples) if samples else [])]
+    for text, is_reached in verdicts:
+        console.print(f"{'reached' if is_reached else 'MISSED':8} {text}")
+    if json_path:
+        everything = {"overload": asdict(overload), "soak": [asdict(sample) for sample in samples]}
+        json_path.write_bytes(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
+    sys.exit(0 if all(is_reached for _, is_reached in verdicts) else EXIT_NOT_REACHED)
+
+
+def judged(overload: Overload) -> list[tuple[str, bool]]:
+    """What an overload must show, and whether it does."""
+    verdicts = []
+    for step in overload.steps:
+        if step.factor > 1:
+            text = (
+                f"goodput at {step.factor:g} times the capacity: {step.taken_share_of_capacity:.2f} of it (0.9 wanted)"
+            )
+            verdicts.append((text, step.taken_share_of_capacity >= GOODPUT_SHARE))
+        p99 = step.taken_p99_ms or 0.0
+        text = f"p99 of the orders taken at {step.factor:g}: {p99:,.0f} ms (below the deadline, {overload.deadline_ms:,.0f})"
+        verdicts.append((text, p99 < overload.deadline_ms))
+    text = (
+        f"recovery after {overload.steps[-1].factor:g} times the capacity: {overload.recovery_seconds:.1f} s (5 wanted)"
+    )
+    return [*verdicts, (text, overload.recovery_seconds <= RECOVERY_SECONDS)]
+
+
+def flat(samples: list[Sample]) -> list[tuple[str, bool]]:
+    """Whether a worker's memory, files and threads stayed where they were after a quarter of the soak."""
+    early, late = samples[len(samples) // 4], samples[-1]
+    figures = (
+        ("memory, MB", early.memory_mb, late.memory_mb),
+        ("open files", float(early.files), float(late.files)),
+        ("threads", float(early.threads), float(late.threads)),
+    )
+    return [(f"soak, {name}: {a:,.0f} early, {b:,.0f} at the end", b <= FLAT_SHARE * a + 1) for name, a, b in figures]
+
+
+def _steps(overload: Overload) -> Table:
+    table = Table("offered", "taken/s", "of capacity", "p50", "p99", "503, p99", "answers", "without one")
+    for step in overload.steps:
+        table.add_row(
+            f"{step.factor:g}x: {step.offered_per_second:,.0f}/s",
+            f"{step.taken_per_second:,.0f}",
+            f"{step.taken_share_of_capacity:.2f}",
+            _ms(step.taken_p50_ms),
+            _ms(step.taken_p99_ms),
+            _ms(step.refused_p99_ms),
+            ", ".join(f"{kind}: {number:,}" for kind, number in step.answers.items()),
+            f"{step.unanswered:,}",
+        )
+    table.title = f"capacity {overload.capacity_per_second:,.0f} orders/s, one worker"
+    return table
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f} ms"
