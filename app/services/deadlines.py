@@ -45,7 +45,9 @@ class Leases(Protocol):
 
 
 class Deadlines:
-    """One process's share of what is due. Not thread-safe: one loop owns it. `moved` counts the orders that went on."""
+    """One process's share of what is due. Not thread-safe: one loop owns it. `moved` counts the orders that went on; `overdue` are
+    those that the last look left as they were, because they failed or a page was full (then a page stands for the rest).
+    """
 
     def __init__(self, database: FairdropDatabase, clock: DatabaseClock, leases: Leases, writer: str) -> None:
         """No call is made yet."""
@@ -57,6 +59,7 @@ class Deadlines:
         self._sales_known_at: float | None = None
         self._resting: dict[str, float] = {}
         self.moved = 0
+        self.overdue = 0
 
     def step(self) -> int:
         """Settle about a page of each sale; how many orders went on. Raises StorageUnavailable.
@@ -96,7 +99,7 @@ class Deadlines:
             for shard_id, slot in enumerate(_slots(sale.sale_id, sale.shard_count))
             if slot in mine
         ]
-        moved = 0
+        moved, self.overdue = 0, 0
         while shards:
             part = shards[:RANGES_PER_READ]
             with snapshot(self._database) as reads:
@@ -105,6 +108,7 @@ class Deadlines:
             if len(due) < ORDERS_PER_STEP:
                 shards = shards[len(part) :]
             else:
+                self.overdue += ORDERS_PER_STEP
                 # A crowd of holds of one sale must not keep those of the next sales waiting: its rest comes with the next step.
                 shards = [shard for shard in shards if shard.sale_id > due[-1].sale_id]
         return moved
@@ -112,6 +116,7 @@ class Deadlines:
     def _settle(self, due: Sequence[OrderKey]) -> int:
         outcomes = settle(self._database, self._clock, [Settlement(key, None, ACTOR) for key in due], self._writer)
         failures = [outcome.error for outcome in outcomes if isinstance(outcome, Unsettled)]
+        self.overdue += len(failures)
         if failures and len(failures) == len(outcomes):
             raise failures[0]
         if failures:

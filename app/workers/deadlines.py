@@ -26,7 +26,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     leases = LeaseKeeper(database, clock, GROUP, SLOTS, settings.lease_seconds)
     deadlines = Deadlines(database, clock, leases, leases.holder)
     serve_metrics(
-        settings, Reading("orders_due_moved", "Orders whose deadline has moved them.", lambda: deadlines.moved)
+        settings,
+        Reading("orders_due_moved", "Orders whose deadline has moved them.", lambda: deadlines.moved),
+        Reading("orders_overdue", "Due orders that the last look left.", lambda: deadlines.overdue, is_count=False),
     )
     keep_going(deadlines.step, stop, IDLE_SECONDS)
     with suppress(StorageUnavailable):

@@ -135,7 +135,9 @@ def test_one_sales_crowd_does_not_keep_the_next_sales_waiting(
     worker = a_worker(stages[0])
     worker.step()
     assert [stage.books().statuses["EXPIRED"] for stage in stages] == [3, 3, 3]
+    assert worker.overdue == 9  # three full pages: there is more
     everything(worker)
+    assert worker.overdue == 0
     assert [stage.books().statuses["EXPIRED"] for stage in stages] == [8, 8, 8]
 
 
