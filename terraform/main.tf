@@ -68,6 +68,7 @@ module "spanner" {
   processing_units      = var.spanner.processing_units
   autoscaling           = var.spanner.autoscaling
   backup_retention_days = var.spanner.backup_retention_days
+  databases             = var.spanner.databases
   data_role             = module.identities.data_role
   schema_member         = module.identities.members["schema"]
 

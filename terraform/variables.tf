@@ -76,8 +76,9 @@ variable "spanner" {
     processing_units      = optional(number, 100)
     autoscaling           = optional(object({ min_nodes = number, max_nodes = number, cpu_percent = number }))
     backup_retention_days = optional(number, 35)
+    databases             = optional(map(string), { orders = "fairdrop", payments = "fairdrop-payments" })
   })
-  description = "Spanner's place and size. With autoscaling, processing_units is not used."
+  description = "Spanner's place and size, and the databases' names. With autoscaling, processing_units is not used."
 
   validation {
     condition     = startswith(var.spanner.config, "regional-") || var.spanner.edition == "ENTERPRISE_PLUS"
