@@ -1,15 +1,19 @@
 """Pub/Sub as the emulator shows it: ordering keys, pages, and a broker that is away or comes back empty."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from google.api_core.exceptions import ServiceUnavailable
+from google.pubsub_v1 import PublisherClient
 
 from app.local.children import free_port
 from app.messaging.broker import EMULATOR_VARIABLE, BrokerUnavailable
 from app.messaging.consumer import Consumer, Done
 from app.messaging.events import ORDERS_SOURCE, Event
-from app.messaging.publisher import KEYS_ON_EMULATOR, MAX_MESSAGES, Publisher, ordering_key
+from app.messaging.publisher import CALLS_AT_ONCE, KEYS_ON_EMULATOR, MAX_MESSAGES, Publisher, ordering_key
 from app.messaging.topics import ORDER_EVENTS, ensure_topics
 
 MOMENT = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -40,6 +44,51 @@ def test_more_than_a_call_may_carry_is_published_in_several(project: str) -> Non
     while consumer.handled < 2 * MAX_MESSAGES + 1:
         consumer.step(lambda batch: seen.update(e.order_id for e in batch) or [Done()] * len(batch))
     assert len(seen) == 2 * MAX_MESSAGES + 1
+
+
+def test_a_request_has_one_ordering_key_as_the_real_broker_demands_and_an_orders_events_stay_in_order(
+    project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[list[str]] = []
+    real = PublisherClient.publish
+
+    def recorded(client: PublisherClient, request: dict[str, Any], **options: Any) -> Any:
+        requests.append([message.ordering_key for message in request["messages"]])
+        return real(client, request=request, **options)
+
+    monkeypatch.setattr(PublisherClient, "publish", recorded)
+    publisher = Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE, one_key_a_request=True)
+    publisher.publish([event(f"o-{order}", number) for number in (1, 2, 3) for order in range(40)])
+    publisher.close()
+    assert len(requests) > 1
+    assert all(len(set(keys)) == 1 for keys in requests)
+    consumer, seen = Consumer(project, ORDER_EVENTS), [0] * 40
+
+    def in_order(batch: Sequence[Event]) -> list[Done]:
+        for one in batch:
+            order = int(one.order_id.removeprefix("o-"))
+            assert one.data["n"] <= seen[order] + 1
+            seen[order] = max(seen[order], one.data["n"])
+        return [Done()] * len(batch)
+
+    while consumer.handled < 120:
+        consumer.step(in_order)
+    assert seen == [3] * 40
+
+
+def test_after_a_request_that_fails_no_other_is_begun(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def refused(_client: PublisherClient, request: dict[str, Any], **_options: Any) -> Any:
+        begun.append(request["messages"][0].ordering_key)
+        raise ServiceUnavailable("away")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(PublisherClient, "publish", refused)
+    publisher = Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE, one_key_a_request=True)
+    with pytest.raises(BrokerUnavailable):
+        publisher.publish([event(f"o-{order}") for order in range(1_000)])
+    publisher.close()
+    assert len(begun) <= CALLS_AT_ONCE
 
 
 def test_without_a_broker_every_call_says_so_and_none_waits_for_it_to_come_back(
