@@ -133,7 +133,8 @@ module "run" {
     FAIRDROP_AUTH_JWKS_URL     = var.auth.jwks_url
   }
 
-  depends_on = [module.pubsub]
+  # With who may use them: an instance that may not read its database is never ready.
+  depends_on = [module.pubsub, module.spanner]
 }
 
 module "edge" {
