@@ -61,6 +61,16 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="Address of that port; 0.0.0.0 in a container.")
 
+    claim_key: SecretStr = Field(
+        SecretStr(""),
+        description="Ed25519 private key that signs claim codes, 64 hex digits (`openssl rand -hex 32`); never logged. "
+        "Only the API needs it. Empty: the development key, which production refuses.",
+    )
+    claim_public_keys: str = Field(
+        "",
+        description="Public keys of earlier claim keys whose codes still hold: 64 hex digits each, separated by commas.",
+    )
+
     payment_gateway: Literal["simulator", "stripe"] = Field(
         "simulator", description="Which gateway the payment service uses; the simulator is refused in production."
     )

@@ -29,6 +29,7 @@ from app.http.requests import idempotency_key, read_body
 from app.http.responses import json_response
 from app.http.sales import stock_left
 from app.http.tokens import TokenVerifier
+from app.services.claim_keys import DEVELOPMENT_KEY, ClaimKeys
 from app.services.lane import as_order
 from app.settings import load_settings
 from app.storage import database as storage
@@ -132,6 +133,8 @@ def _order_by_order(turn: AbstractContextManager[Any]) -> Flask:
 
 
 def _view(verifier: TokenVerifier, sale: Sale, run: Any, place_one: Callable[[OrderRequest], Any]) -> Any:
+    claims = ClaimKeys(DEVELOPMENT_KEY)
+
     def place(sale_id: str) -> Response:
         received_at = datetime.now(UTC)
         key, body = idempotency_key(), read_body(PlaceOrder)
@@ -151,7 +154,8 @@ def _view(verifier: TokenVerifier, sale: Sale, run: Any, place_one: Callable[[Or
         outcome = decision.outcomes[0]
         if not isinstance(outcome, NewOrder):
             return error_response(StorageUnavailable("the bench's sale has run out", 1))
-        return json_response(order_body(as_order(outcome, HomeView(sale, shard), received_at, committed)), 201)
+        order = as_order(outcome, HomeView(sale, shard), received_at, committed)
+        return json_response(order_body(order, claims), 201)
 
     return place
 

@@ -6,7 +6,8 @@ import sys
 import click
 import google.auth
 
-from app.cli.common import cli_settings, plain_errors
+from app.cli.common import Invalid, cli_settings, plain_errors
+from app.services.claim_keys import ClaimKeyRefused, ClaimKeys
 
 CONFIGURATION = "python:app.http.gunicorn_conf"
 APPLICATION = "app.http.wsgi:create()"
@@ -48,7 +49,10 @@ def serve(host: str, port: int, workers: int | None) -> None:
       others are gunicorn's
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     # What no worker could start with is told here, in one line, and not by each worker in turn.
-    cli_settings()
+    try:
+        ClaimKeys.load(cli_settings())
+    except ClaimKeyRefused as error:
+        raise Invalid(str(error)) from error
     if not os.environ.get("SPANNER_EMULATOR_HOST"):
         google.auth.default()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -5,7 +5,7 @@ import click
 from app.cli.common import Refused, cli_settings
 from app.domain.orders import MAX_CUSTOMER_ID_LENGTH
 from app.http.local_issuer import LocalIssuer
-from app.http.tokens import SELLER
+from app.http.tokens import SELLER, TILL
 
 MAX_LIFETIME_SECONDS = 30 * 24 * 3600
 
@@ -13,6 +13,7 @@ MAX_LIFETIME_SECONDS = 30 * 24 * 3600
 @click.command("token")
 @click.argument("subject")
 @click.option("--seller", is_flag=True, help="Give it the seller's role.")
+@click.option("--till", is_flag=True, help="Give it the role of a till, which redeems claim codes.")
 @click.option(
     "--lifetime-seconds",
     type=click.IntRange(1, MAX_LIFETIME_SECONDS),
@@ -20,8 +21,8 @@ MAX_LIFETIME_SECONDS = 30 * 24 * 3600
     show_default=True,
     help="How long it holds.",
 )
-def token(subject: str, seller: bool, lifetime_seconds: int) -> None:
-    """Print a bearer token for SUBJECT, a customer's or a seller's id, signed by the local issuer.
+def token(subject: str, seller: bool, till: bool, lifetime_seconds: int) -> None:
+    """Print a bearer token for SUBJECT, the id of a customer, a seller or a till, signed by the local issuer.
 
     For development: with FAIRDROP_ENVIRONMENT=production it is refused, and such a service would not take the token.
 
@@ -44,4 +45,5 @@ def token(subject: str, seller: bool, lifetime_seconds: int) -> None:
         issuer = LocalIssuer.load(settings)
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from error
-    click.echo(issuer.token(subject, (SELLER,) if seller else (), lifetime_seconds))
+    roles = tuple(role for role, is_given in ((SELLER, seller), (TILL, till)) if is_given)
+    click.echo(issuer.token(subject, roles, lifetime_seconds))

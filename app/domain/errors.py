@@ -151,3 +151,25 @@ class RestockReused(FairdropError):
     """The restock's key belongs to a restock of another size."""
 
     restock_id: str
+
+
+@dataclass(eq=False)
+class ClaimCodeInvalid(FairdropError):
+    """What was scanned or typed is no claim code of ours."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class ClaimNotRedeemable(FairdropError):
+    """The code's order is not PLACED: it has another status, or (None) is not there as the code says."""
+
+    status: str | None
+
+
+@dataclass(eq=False)
+class AlreadyRedeemed(FairdropError):
+    """The code was redeemed before, at database time `redeemed_at`, at a till."""
+
+    redeemed_at: datetime
+    till_id: str

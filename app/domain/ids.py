@@ -49,6 +49,11 @@ def restock_id(sale_id: str, idempotency_key: str) -> str:
     return _uuid5(f"restock\n{sale_id}\n{idempotency_key}")
 
 
+def redemption_request_id(till_id: str, idempotency_key: str) -> str:
+    """The id of the redemption that this key names at this till."""
+    return _uuid5(f"redemption\n{len(till_id)}:{till_id}\n{idempotency_key}")
+
+
 def outbox_shard(sale_id: str, shard_id: int) -> int:
     """The outbox shard of all events of the orders of one stock shard: an order keeps its shard, so its events stay in order."""
     return zlib.crc32(f"{sale_id}\n{shard_id}".encode()) % OUTBOX_SHARD_COUNT

@@ -52,6 +52,11 @@ class Order:
         return self.status in FINAL
 
     @property
+    def is_claimable(self) -> bool:
+        """Whether a claim code may be redeemed for it: a giveaway's order, and placed."""
+        return self.status is Status.PLACED and self.unit_price_minor == 0
+
+    @property
     def is_cancellable(self) -> bool:
         """Whether the order's state takes a cancel; once the payment is authorized, only up to `cancellable_until`."""
         if self.status is Status.AUTHORIZED:

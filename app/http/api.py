@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from flask import request
 
-from app.http.tokens import SELLER, Forbidden, Identity, TokenVerifier
+from app.http.tokens import SELLER, TILL, Forbidden, Identity, TokenVerifier
 from app.services.cancelling import Cancelling
+from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
@@ -24,6 +25,7 @@ class Api:
     outcomes: Outcomes
     verifier: TokenVerifier
     concurrency: Concurrency
+    claims: ClaimKeys
 
     def customer(self) -> Identity:
         """Who is asking. Raises Unauthenticated or IssuerUnavailable."""
@@ -34,4 +36,11 @@ class Api:
         identity = self.customer()
         if SELLER not in identity.roles:
             raise Forbidden(SELLER)
+        return identity
+
+    def till(self) -> Identity:
+        """Who is asking, with the role of a till or of a seller. Raises also Forbidden."""
+        identity = self.customer()
+        if identity.roles.isdisjoint((TILL, SELLER)):
+            raise Forbidden(TILL)
         return identity

@@ -8,15 +8,26 @@ from app.http.api import Api
 from app.http.orders import orders_blueprint
 from app.http.outcomes import outcomes_blueprint
 from app.http.problems import install
+from app.http.redemptions import redemptions_blueprint
 from app.http.sales import sales_blueprint
 from app.http.service import service_blueprint
 from app.http.tokens import TokenVerifier
 from app.services.cancelling import Cancelling
+from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency, Threads
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
 from app.settings import Settings
 from app.storage.database import connect
+
+_VIEWS = (
+    orders_blueprint,
+    outcomes_blueprint,
+    redemptions_blueprint,
+    sales_blueprint,
+    admin_blueprint,
+    service_blueprint,
+)
 
 
 def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Flask:
@@ -33,8 +44,9 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     placement = Placement(database, settings, concurrency)
     cancelling = Cancelling(database, placement.clock, settings, placement.writer, concurrency)
     outcomes = Outcomes(database, concurrency, settings.request_deadline_seconds)
-    api = Api(settings, database, placement, cancelling, outcomes, TokenVerifier(settings, concurrency), concurrency)
-    for views in (orders_blueprint, outcomes_blueprint, sales_blueprint, admin_blueprint, service_blueprint):
+    verifier, claims = TokenVerifier(settings, concurrency), ClaimKeys.load(settings)
+    api = Api(settings, database, placement, cancelling, outcomes, verifier, concurrency, claims)
+    for views in _VIEWS:
         app.register_blueprint(views(api))
     app.extensions[ON_EXIT] = outcomes.close
     install(app)

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from app.domain.claims import MAX_CODE_LENGTH
 from app.domain.orders import MAX_PAYMENT_METHOD_LENGTH
+from app.domain.redemption import MAX_TILL_ID_LENGTH
 from app.domain.sale import (
     MAX_EXPECTED_CROWD,
     MAX_LIMIT_PER_CUSTOMER,
@@ -100,6 +102,41 @@ class Restock(_Request):
     units: int = Field(ge=1, le=MAX_STOCK_UNITS)
 
 
+class RedeemClaim(_Request):
+    """A claim code that a customer shows at a till."""
+
+    code: str = Field(min_length=1, max_length=MAX_CODE_LENGTH, description="As scanned or typed.")
+    till_id: str = Field(
+        min_length=1,
+        max_length=MAX_TILL_ID_LENGTH,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Names the till; chosen by the seller.",
+    )
+
+
+class RedemptionView(BaseModel):
+    """What was handed over: once, and for good."""
+
+    sale_id: str
+    order_id: str
+    units: int
+    till_id: str
+    redeemed_at: AwareDatetime = Field(description="By the database's clock.")
+
+
+class ClaimKey(BaseModel):
+    """A public key (Ed25519), in hex."""
+
+    key_id: str = Field(description="The first four bytes of the key's SHA-256, as they stand in a code.")
+    public_key: str
+
+
+class ClaimKeyList(BaseModel):
+    """The keys whose codes hold, the one that signs now first."""
+
+    keys: list[ClaimKey]
+
+
 class Position(BaseModel):
     """The place in the line: a total order that agrees with real time. Compare placed_at, then shard_id, then seq."""
 
@@ -127,6 +164,9 @@ class OrderView(BaseModel):
     )
     event_seq: int = Field(description="Grows by one with every change: names the state, to wait for the next one.")
     is_final: bool = Field(description="Whether the status will never change again.")
+    claim_code: str | None = Field(
+        description="What the customer shows at a till; null unless the order is PLACED in a giveaway."
+    )
 
 
 class OrderPage(BaseModel):

@@ -16,6 +16,7 @@ from app.http.problems import error_response
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, query_number, read_body
 from app.http.responses import json_response
 from app.http.tokens import IssuerUnavailable, Unauthenticated
+from app.services.claim_keys import ClaimKeys
 from app.services.orders import own_order, own_orders
 
 MAX_WAIT_SECONDS = 30
@@ -24,7 +25,7 @@ MAX_WAIT_SECONDS = 30
 _WHO = (Unauthenticated, IssuerUnavailable, errors.StorageUnavailable)
 
 
-def order_body(order: Order) -> dict[str, Any]:
+def order_body(order: Order, claims: ClaimKeys) -> dict[str, Any]:
     """An order as OrderView describes it."""
     return {
         "order_id": order.order_id,
@@ -39,6 +40,7 @@ def order_body(order: Order) -> dict[str, Any]:
         "cancellable_until": rfc3339(order.cancellable_until) if order.cancellable_until else None,
         "event_seq": order.event_seq,
         "is_final": order.is_final,
+        "claim_code": claims.code_of(order),
     }
 
 
@@ -114,7 +116,7 @@ def orders_blueprint(api: Api) -> Blueprint:
             order = api.outcomes.wait_for_change(customer.subject, sale_id, order_id, after, wait_seconds)
         else:
             order = api.concurrency.run(own_order, api.database, customer.subject, sale_id, order_id)
-        return json_response(order_body(order))
+        return json_response(order_body(order, api.claims))
 
     @views.post("/v1/sales/<sale_id>/orders/<order_id>/cancel")
     @documented(
@@ -136,7 +138,7 @@ def orders_blueprint(api: Api) -> Blueprint:
     )
     def cancel(sale_id: str, order_id: str) -> Response:
         customer = api.customer()
-        return json_response(order_body(api.cancelling.cancel(customer.subject, sale_id, order_id)))
+        return json_response(order_body(api.cancelling.cancel(customer.subject, sale_id, order_id), api.claims))
 
     @views.get("/v1/orders")
     @documented(
@@ -157,7 +159,9 @@ def orders_blueprint(api: Api) -> Blueprint:
         token = page_token(parts=2)
         after = (token[0], token[1]) if token is not None else None
         orders, following = api.concurrency.run(own_orders, api.database, customer.subject, sale_id, after, page_size())
-        return json_response({"orders": [order_body(o) for o in orders], "next_page_token": as_page_token(following)})
+        return json_response(
+            {"orders": [order_body(o, api.claims) for o in orders], "next_page_token": as_page_token(following)}
+        )
 
     return views
 
@@ -179,5 +183,5 @@ def _answer(api: Api, sale_id: str) -> Response:
     taken = api.placement.place(customer.subject, sale_id, body.units, key, body.payment_method, received_at)
     location = ("Location", f"/v1/sales/{sale_id}/orders/{taken.order.order_id}")
     if taken.replayed:
-        return json_response(order_body(taken.order), 200, location, ("Idempotent-Replayed", "true"))
-    return json_response(order_body(taken.order), 201, location)
+        return json_response(order_body(taken.order, api.claims), 200, location, ("Idempotent-Replayed", "true"))
+    return json_response(order_body(taken.order, api.claims), 201, location)

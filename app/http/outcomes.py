@@ -15,6 +15,7 @@ from app.http.openapi import Operation, documented
 from app.http.orders import order_body
 from app.http.responses import NO_STORE, SECURITY_HEADERS
 from app.http.tokens import IssuerUnavailable, Unauthenticated
+from app.services.claim_keys import ClaimKeys
 from app.services.waiting import Watch
 
 HEARTBEAT_SECONDS = 15.0
@@ -72,7 +73,7 @@ def outcomes_blueprint(api: Api) -> Blueprint:
             watch.close()
             return Response(status=204, headers=[*SECURITY_HEADERS, NO_STORE])
         seconds = min(_stream_seconds(), customer.expires_at - time.time())
-        return _stream(watch, known, seconds)
+        return _stream(watch, known, seconds, api.claims)
 
     return views
 
@@ -90,10 +91,10 @@ def _stream_seconds() -> float:
     return STREAM_SECONDS * (1.0 - STREAM_JITTER_SHARE * random.random())  # noqa: S311  # jitter is no secret
 
 
-def _stream(watch: Watch, known: int | None, seconds: float) -> Response:
+def _stream(watch: Watch, known: int | None, seconds: float, claims: ClaimKeys) -> Response:
     # X-Accel-Buffering: nginx would keep the events until it has a page full of them.
     headers = [*SECURITY_HEADERS, NO_STORE, ("X-Accel-Buffering", "no")]
-    response = Response(frames(watch, known, seconds), headers=headers, content_type="text/event-stream")
+    response = Response(frames(watch, known, seconds, claims), headers=headers, content_type="text/event-stream")
     # The generator's own end is not enough: one that was never begun has none.
     response.call_on_close(watch.close)
     if request.method == "HEAD":
@@ -101,7 +102,7 @@ def _stream(watch: Watch, known: int | None, seconds: float) -> Response:
     return response
 
 
-def frames(watch: Watch, known: int | None, seconds: float) -> Iterator[bytes]:
+def frames(watch: Watch, known: int | None, seconds: float, claims: ClaimKeys) -> Iterator[bytes]:
     """The stream, for so many seconds at most: each state that is not the known one, up to the final one, and heartbeats."""
     ends_at = time.monotonic() + seconds
     yield b"retry: %d\n\n" % RECONNECT_MS
@@ -114,11 +115,11 @@ def frames(watch: Watch, known: int | None, seconds: float) -> Iterator[bytes]:
         if order is None:
             yield b": no change\n\n"
             continue
-        yield _frame(order)
+        yield _frame(order, claims)
         known = order.event_seq
         if order.is_final:
             return
 
 
-def _frame(order: Order) -> bytes:
-    return b"id: %d\nevent: order\ndata: %b\n\n" % (order.event_seq, orjson.dumps(order_body(order)))
+def _frame(order: Order, claims: ClaimKeys) -> bytes:
+    return b"id: %d\nevent: order\ndata: %b\n\n" % (order.event_seq, orjson.dumps(order_body(order, claims)))

@@ -109,6 +109,27 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
         lambda e: f"the order could be cancelled until {rfc3339(e.closed_at)}; its payment is being captured",
         lambda e: {"closed_at": rfc3339(e.closed_at)},
     ),
+    errors.ClaimCodeInvalid: ProblemType(
+        "claim-code-invalid",
+        422,
+        "Not a valid claim code",
+        lambda e: f"this is no claim code of ours: {e.reason}",
+        lambda e: {"reason": e.reason},
+    ),
+    errors.ClaimNotRedeemable: ProblemType(
+        "claim-not-redeemable",
+        409,
+        "Nothing to hand over",
+        lambda e: f"the order of this code is {e.status}" if e.status else "there is no such order as this code says",
+        lambda e: {"order_status": e.status},
+    ),
+    errors.AlreadyRedeemed: ProblemType(
+        "already-redeemed",
+        409,
+        "Redeemed before",
+        lambda e: f"this code was redeemed at {rfc3339(e.redeemed_at)}, at till {e.till_id}",
+        lambda e: {"redeemed_at": rfc3339(e.redeemed_at), "till_id": e.till_id},
+    ),
     errors.Overloaded: ProblemType(
         "overloaded",
         503,

@@ -21,6 +21,7 @@ ALGORITHMS = ("RS256", "ES256")
 MAX_TOKEN_LENGTH = 4_096
 
 SELLER = "seller"
+TILL = "till"
 
 
 class Unauthenticated(Exception):

@@ -42,6 +42,9 @@ LEDGER = """
     SELECT ShardId, Version, Allocated, Available, Waiting, Cause, UNIX_MICROS(CommittedAt)
     FROM StockLedger WHERE SaleId = @sale"""
 
+REDEMPTIONS = """
+    SELECT OrderId, Units, TillId, UNIX_MICROS(RedeemedAt) FROM Redemptions WHERE SaleId = @sale"""
+
 # One pass over the outbox of all sales: a count for each shard of its own would be sixteen.
 _CURSORS = """
     SELECT c.OutboxShard, UNIX_MICROS(c.CreatedAt), c.OrderId, c.EventSeq, c.Published, COALESCE(n.Passed, 0)
@@ -89,12 +92,13 @@ def read_log(reads: Any) -> list[LogShard]:
 
 @dataclass(frozen=True, slots=True)
 class SaleRows:
-    """The four tables of a sale, each to be streamed once."""
+    """The tables of a sale, each to be streamed once."""
 
     orders: Iterator[list[Any]]
     events: Iterator[list[Any]]
     outbox: Iterator[list[Any]]
     ledger: Iterator[list[Any]]
+    redemptions: Iterator[list[Any]]
 
 
 @contextmanager
@@ -102,7 +106,7 @@ def sale_rows(database: FairdropDatabase, stand: SaleStand) -> Iterator[SaleRows
     """The tables as of the stand's timestamp. Raises StorageUnavailable when that is longer ago than the database remembers."""
     with batch_snapshot(database, stand.as_of) as reads:
         sale_id = stand.sale.sale_id
-        yield SaleRows(*(partitioned(reads, sql, sale_id) for sql in (ORDERS, EVENTS, OUTBOX, LEDGER)))
+        yield SaleRows(*(partitioned(reads, sql, sale_id) for sql in (ORDERS, EVENTS, OUTBOX, LEDGER, REDEMPTIONS)))
 
 
 def partitioned(reads: BatchSnapshot, sql: str, sale_id: str) -> Iterator[list[Any]]:

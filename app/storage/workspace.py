@@ -19,6 +19,7 @@ from app.domain.audit.rows import (
     Moment,
     OutboxRow,
     Promoted,
+    Redeemed,
     Start,
     StoredEvent,
     StoredOrder,
@@ -34,6 +35,7 @@ CREATE TABLE orders (customer_id TEXT, order_id TEXT, status TEXT, units INT, sh
 CREATE TABLE events (customer_id TEXT, order_id TEXT, event_seq INT, status TEXT, trigger TEXT, committed_at INT);
 CREATE TABLE outbox (order_id TEXT, event_seq INT, event_type TEXT, outbox_shard INT, created_at INT, status TEXT);
 CREATE TABLE ledger (shard_id INT, version INT, allocated INT, available INT, waiting INT, cause TEXT, committed_at INT);
+CREATE TABLE redemptions (order_id TEXT, units INT, till_id TEXT, redeemed_at INT);
 CREATE TABLE effects (before TEXT, trigger TEXT, held INT, waiting INT);
 CREATE TABLE moves (shard_id INT, committed_at INT, held INT, waiting INT);
 CREATE TABLE moments (committed_at INTEGER PRIMARY KEY, available INT, waiting INT);
@@ -171,6 +173,14 @@ class Workspace:
             FROM events e JOIN orders o ON o.customer_id = e.customer_id AND o.order_id = e.order_id
             WHERE e.trigger IN ({marks}) ORDER BY e.committed_at, o.placed_at, o.shard_id, o.seq"""  # noqa: S608
         return (Promoted(*row) for row in self.rows(query, *triggers))
+
+    def redemptions(self) -> Iterator[Redeemed]:
+        """Every redemption with its order, if there is one, by order id and time."""
+        query = """
+            SELECT r.order_id, r.units, r.till_id, r.redeemed_at, o.status, o.units, o.unit_price_minor, o.placed_at
+            FROM redemptions r LEFT JOIN orders o ON o.order_id = r.order_id
+            ORDER BY r.order_id, r.redeemed_at"""
+        return (Redeemed(*row) for row in self.rows(query))
 
     def orders(self, where: str, order_by: str, *values: Any) -> Iterator[StoredOrder]:
         """Orders, some of them, in an order."""

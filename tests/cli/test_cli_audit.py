@@ -33,6 +33,7 @@ CHECKS = [
     (7, "the gateway's book agrees"),
     (8, "every event is published"),
     (8, "every event has arrived"),
+    (9, "a claim is redeemed once"),
 ]
 
 

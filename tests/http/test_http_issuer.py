@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from http_samples import Caller, Shop, problem
 from jwks_server import ISSUER, Issuer, issuing, new_key
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.http import issuer_keys
 from app.http.app import create_app
@@ -140,6 +140,8 @@ def test_production_refuses_the_local_issuer_and_keys_that_come_in_the_clear(set
 def test_a_service_in_production_does_not_know_the_local_issuer_s_tokens(settings: Settings, shop: Shop) -> None:
     with issuing() as issuer:
         issuer.publish("first", new_key())
-        production = settings.model_copy(update={"environment": "production", "auth_jwks_url": issuer.url})
+        production = settings.model_copy(
+            update={"environment": "production", "auth_jwks_url": issuer.url, "claim_key": SecretStr("11" * 32)}
+        )
         open_shop = Shop(create_app(production).test_client(), shop.issuer, shop.database)
         refused(open_shop, shop.issuer.token("somebody"))

@@ -60,6 +60,7 @@ class World:
     events: list[list[Any]] = field(default_factory=list)
     outbox: list[list[Any]] = field(default_factory=list)
     ledger: list[list[Any]] = field(default_factory=list)
+    redemptions: list[list[Any]] = field(default_factory=list)
     attempts: list[Attempt] | None = None
 
     def __post_init__(self) -> None:
@@ -170,7 +171,8 @@ class World:
         shards = list(self.shards.values())
         stand = SaleStand(self.sale, as_of, self.created_at, shards, self.orders_log(), micros(self.created_at))
         with Workspace() as workspace:
-            fill(workspace, SaleRows(iter(self.orders), iter(self.events), iter(self.outbox), iter(self.ledger)))
+            tables = (self.orders, self.events, self.outbox, self.ledger, self.redemptions)
+            fill(workspace, SaleRows(*map(iter, tables)))
             attempts = iter(self.attempts) if self.attempts is not None else None
             yield evidence_of(stand, workspace, attempts, *self.money(workspace))
 

@@ -134,3 +134,16 @@ class Usage(NamedTuple):
     status: str
     orders: int
     units: int
+
+
+class Redeemed(NamedTuple):
+    """A row of Redemptions with what its order says; None without one."""
+
+    order_id: str
+    units: int
+    till_id: str
+    redeemed_at: int
+    order_status: str | None
+    order_units: int | None
+    unit_price_minor: int | None
+    placed_at: int | None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.domain.audit import orders, queue, stock
+from app.domain.audit import orders, queue, redemptions, stock
 from app.domain.audit.findings import Finding, Violation, at, micros
 from app.domain.states import LIVE, Status, Trigger
 from app.services.audit import money_checks
@@ -140,6 +140,16 @@ def none_before_the_opening(evidence: Evidence, finding: Finding) -> None:
     finding.take(orders.before_the_opening(micros(opens_at), workspace.starts()))
 
 
+def redeemed_once(evidence: Evidence, finding: Finding) -> None:
+    """What was handed over against the orders."""
+    workspace = evidence.workspace
+    finding.figures = {
+        "redemptions": workspace.number("SELECT COUNT(*) FROM redemptions"),
+        "redeemed_units": workspace.number("SELECT SUM(units) FROM redemptions"),
+    }
+    finding.take(redemptions.redemption_breaks(workspace.redemptions()))
+
+
 CHECKS: tuple[Check, ...] = (
     Check("never oversold", 1, never_oversold),
     Check("the stock ledger adds up", 1, ledger_adds_up),
@@ -154,5 +164,6 @@ CHECKS: tuple[Check, ...] = (
     Check("the gateway's book agrees", 7, money_checks.book_agrees),
     Check("every event is published", 8, money_checks.every_event_is_published),
     Check("every event has arrived", 8, money_checks.every_event_has_arrived),
+    Check("a claim is redeemed once", 9, redeemed_once),
 )
 """In the order in which they are reported."""

@@ -115,6 +115,7 @@ def fill(workspace: Workspace, rows: SaleRows) -> None:
     workspace.fill("events", 6, rows.events)
     workspace.fill("outbox", 6, rows.outbox)
     workspace.fill("ledger", 7, rows.ledger)
+    workspace.fill("redemptions", 4, rows.redemptions)
 
 
 def evidence_of(
