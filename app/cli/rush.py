@@ -55,6 +55,7 @@ _SHARE = click.FloatRange(0, 1)
 @click.option("--share-several", default=0.1, show_default=True, type=_SHARE, help="Ask for 2 units or more.")
 @click.option("--limit", type=click.IntRange(1), help="Most units a buyer asks for.  [default: the sale's limit]")
 @click.option("--payment-method", help="Gateway's token.  [default: tok_visa, and none if the sale is free]")
+@click.option("--wait-for-opening", is_flag=True, help="Who comes too early is there again when the sale opens.")
 @click.option("--seed", default=1, show_default=True, help="Same seed, same buyers, same keys.")
 @click.option(
     "--tries", default=20, show_default=True, type=click.IntRange(1), help="Most sendings of a request (503)."
@@ -86,6 +87,7 @@ def rush(
     share_several: float,
     limit: int | None,
     payment_method: str | None,
+    wait_for_opening: bool,
     seed: int,
     tries: int,
     timeout: float,
@@ -125,6 +127,7 @@ def rush(
             seed=seed,
             tries_limit=tries,
             timeout_seconds=timeout,
+            waits_for_opening=wait_for_opening,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -72,7 +72,7 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
         409,
         "The sale is not open yet",
         lambda e: f"the sale opens at {rfc3339(e.opens_at)}",
-        lambda e: {"opens_at": rfc3339(e.opens_at)},
+        lambda e: {"opens_at": rfc3339(e.opens_at), "opens_in_ms": math.ceil(1_000 * e.seconds_left)},
         lambda e: max(1, math.ceil(e.seconds_left)),
     ),
     errors.SalePaused: ProblemType(

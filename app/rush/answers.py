@@ -10,6 +10,7 @@ from app.rush.buyer import Buyer
 from app.rush.http_parser import Response
 
 PROBLEM_PREFIX = "urn:fairdrop:problem:"
+NOT_OPEN_STATUS, NOT_OPEN = 409, b'problem:sale-not-open"'
 BUFFER_BYTES = 262_144
 UNREADABLE = "unreadable"
 """The `error` of an answer that came but does not say what it must: an order with its id, for 200 and 201."""
@@ -49,6 +50,7 @@ def answered_line(attempt: Attempt, answered_ns: int, response: Response) -> tup
         return _encode(line), True
     line["order_id"] = said.get("order_id")
     line["order_status"] = said.get("status")
+    line["claim_code"] = said.get("claim_code")
     position = said.get("position")
     if isinstance(position, dict):
         line["placed_at"] = position.get("placed_at")
@@ -58,6 +60,17 @@ def answered_line(attempt: Attempt, answered_ns: int, response: Response) -> tup
     if isinstance(line["order_id"], str) and isinstance(line["order_status"], str):
         return _encode(line), True
     return _encode(line, error=UNREADABLE), False
+
+
+def opens_in_seconds(response: Response) -> float | None:
+    """How long it is until the sale opens, if that is what the answer says; None else."""
+    if response.status != NOT_OPEN_STATUS or NOT_OPEN not in response.body:
+        return None
+    try:
+        left_ms = orjson.loads(response.body)["opens_in_ms"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return left_ms / 1e3 if isinstance(left_ms, int | float) else None
 
 
 def _line(attempt: Attempt) -> dict[str, Any]:
@@ -77,6 +90,7 @@ def _line(attempt: Attempt) -> dict[str, Any]:
         "placed_at": None,
         "shard_id": None,
         "seq": None,
+        "claim_code": None,
         "problem": None,
         "as_of": None,
         "age_ms": None,

@@ -11,6 +11,9 @@ RETRY_AFTER_DEFAULT_SECONDS = 0.2
 RETRY_AFTER_LIMIT_SECONDS = 30.0
 """A service that asks for a longer wait is asked again after this."""
 
+OPENING_PAUSE_LEAST_SECONDS = 0.001
+"""Who is told that it opens now asks again after this."""
+
 BACKOFF_FIRST_SECONDS = 0.05
 BACKOFF_LIMIT_SECONDS = 2.0
 """Twenty tries with this back-off last about 25 seconds: longer than a server needs to restart."""
@@ -42,12 +45,21 @@ class Errand:
 
 
 def next_step(
-    errand: Errand, status: int | None, retry_after_seconds: float | None, tries_limit: int, jitter: float
+    errand: Errand,
+    status: int | None,
+    retry_after_seconds: float | None,
+    tries_limit: int,
+    jitter: float,
+    opens_in_seconds: float | None = None,
 ) -> int | None:
     """Nanoseconds until the errand is sent again (0: at once), or None when it is over.
 
-    `status` is None when no usable answer came; `jitter` in 0..1 spreads the returning crowd.
+    `status` is None when no usable answer came; `jitter` in 0..1 spreads the returning crowd. With `opens_in_seconds` the buyer
+    was told that the sale is not open yet, and is there again when it opens, not spread at all: it is a race.
     """
+    if opens_in_seconds is not None:
+        wait_seconds = max(OPENING_PAUSE_LEAST_SECONDS, opens_in_seconds)
+        return int(1e9 * wait_seconds) if errand.tries < tries_limit else None
     if status is None or status in RETRIED_STATUSES:
         if errand.tries >= tries_limit:
             return None

@@ -14,7 +14,7 @@ from itertools import count
 from selectors import BaseSelector, DefaultSelector
 from time import monotonic_ns, process_time
 
-from app.rush.answers import Attempt, answered_line, failed_line
+from app.rush.answers import Attempt, answered_line, failed_line, opens_in_seconds
 from app.rush.buyer import Errand, next_step
 from app.rush.crowd import Crowd
 from app.rush.http_client import Connection, ConnectionFailedError, Target
@@ -62,6 +62,7 @@ class Driver:
         self._crowd = crowd
         self._write = write
         self._tries_limit = options.tries_limit
+        self._waits_for_opening = options.waits_for_opening
         self._timeout_ns = int(options.timeout_seconds * 1e9)
         self._jitter = random.Random(f"jitter:{options.seed}:{process}").random  # noqa: S311 - spreads, hides nothing
         self._done = 0
@@ -218,7 +219,12 @@ class Driver:
         line, is_usable = answered_line(self._attempt(slot, errand), slot.read_ns, response)
         self._write(line)
         pause_ns = next_step(
-            errand, response.status if is_usable else None, _retry_after(response), self._tries_limit, self._jitter()
+            errand,
+            response.status if is_usable else None,
+            _retry_after(response),
+            self._tries_limit,
+            self._jitter(),
+            opens_in_seconds(response) if self._waits_for_opening else None,
         )
         if pause_ns == 0:
             if errand.due_ns is not None:

@@ -21,7 +21,8 @@ class RushOptions:
     `connections` is the sum over the processes; the second requests of double buyers have others beside them, twice as
     many at most. `rate_per_second` is the sum over the processes too, and needed for open arrivals only. `limit` None
     means the sale's limit per customer; `payment_method` None means `tok_visa` if the sale has a price, and no payment
-    method otherwise. `tries_limit` bounds how often one request is sent while it is answered with 503 or not at all.
+    method otherwise. `tries_limit` bounds how often one request is sent while it is answered with 503 or not at all, or with
+    "not open yet" when the buyers wait for the opening.
     """
 
     sale_id: str
@@ -39,6 +40,7 @@ class RushOptions:
     seed: int = 1
     tries_limit: int = 20
     timeout_seconds: float = 30.0
+    waits_for_opening: bool = False
 
     def __post_init__(self) -> None:
         for name in ("buyers", "processes", "tries_limit", "timeout_seconds"):

@@ -16,6 +16,9 @@ UNANSWERED = "unanswered"
 NEVER_SENT = "never-sent"
 """Outcome of the buyers whose turn had not come when the rush was stopped."""
 
+NOT_OPEN = "sale-not-open"
+"""Settles nothing for buyers who wait for the opening."""
+
 _NO_RANK, _REFUSAL_RANK, _ORDER_RANK = range(3)
 _OUT_OF_BREATH_SHARE = 0.85
 
@@ -102,7 +105,7 @@ def summarise(lines: Iterable[bytes]) -> RushReport:
     header = orjson.loads(next(each, b"null"))
     if not isinstance(header, dict) or not isinstance(header.get("rush"), dict):
         raise ValueError("not an answers file: its first line does not describe a rush")
-    tally = _Tally()
+    tally = _Tally(waits_for_opening=header["rush"].get("waits_for_opening", False))
     for line in each:
         tally.add(orjson.loads(line))
     return tally.report(header["rush"])
@@ -116,6 +119,7 @@ def _milliseconds() -> "array[float]":
 class _Tally:
     """Sums and values kept while the lines go by: a few numbers a line and a buyer, never a line."""
 
+    waits_for_opening: bool = False
     attempts: int = 0
     first_sent_ns: int = 2**63
     last_answered_ns: int = 0
@@ -172,7 +176,7 @@ class _Tally:
         name = sys.intern(line["order_status"] if is_order else line["problem"] or f"http-{status}")
         if rank >= self.outcome[row][0]:
             self.outcome[row] = (rank, name)
-        if self.settled_ns[row] < 0:
+        if self.settled_ns[row] < 0 and not (self.waits_for_opening and line["problem"] == NOT_OPEN):
             self.settled_ns[row] = answered_ns
 
     def report(self, rush: dict[str, Any]) -> RushReport:

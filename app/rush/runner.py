@@ -228,6 +228,7 @@ def _header(options: RushOptions, sale: SaleFound, started_at: datetime, ensembl
         "rate_per_second": options.rate_per_second,
         "seed": options.seed,
         "limit": options.limit,
+        "waits_for_opening": options.waits_for_opening,
         "shares": asdict(options.shares),
         "interrupted": ensemble.is_interrupted,
         "cpu_seconds": [each.cpu_seconds for each in finished],

@@ -1,6 +1,13 @@
 import pytest
 
-from app.rush.buyer import BACKOFF_LIMIT_SECONDS, RETRY_AFTER_LIMIT_SECONDS, Buyer, Errand, next_step
+from app.rush.buyer import (
+    BACKOFF_LIMIT_SECONDS,
+    OPENING_PAUSE_LEAST_SECONDS,
+    RETRY_AFTER_LIMIT_SECONDS,
+    Buyer,
+    Errand,
+    next_step,
+)
 from app.rush.plan import BuyerPlan, Kind
 
 TRIES = 20
@@ -56,3 +63,9 @@ def test_lost_answers_are_asked_for_again_ever_more_slowly_up_to_a_bound() -> No
     assert pauses[0] != pauses[2]
     assert pauses[-1] is not None
     assert pauses[-1] <= BACKOFF_LIMIT_SECONDS * 1e9
+
+
+def test_who_waits_for_the_opening_is_there_when_it_is_and_not_later() -> None:
+    assert next_step(errand(), 409, 1.0, TRIES, 0.9, opens_in_seconds=0.4) == 400_000_000
+    assert next_step(errand(), 409, 1.0, TRIES, 0.9, opens_in_seconds=0.0) == OPENING_PAUSE_LEAST_SECONDS * 1e9
+    assert next_step(errand(tries=TRIES), 409, 1.0, TRIES, 0.9, opens_in_seconds=0.4) is None

@@ -84,6 +84,7 @@ def test_a_line_says_what_the_answer_said(drive: Drive) -> None:
         "placed_at": "2026-11-24T12:00:00.123456Z",
         "shard_id": 3,
         "seq": 0,
+        "claim_code": None,
         "problem": None,
         "as_of": None,
         "age_ms": None,
@@ -304,3 +305,15 @@ def test_https_works_as_http_does(drive: Drive, tmp_path: Path, monkeypatch: pyt
     assert Counter(line["key"] for line in lines) == Counter(seen.key for seen in server.seen)
     assert len({line["order_id"] for line in lines if line["order_id"]}) == 30
     assert {line["error"] for line in lines} == {None, "dropped"}
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_buyer_who_came_too_early_is_there_at_the_opening_if_they_wait_for_it(drive: Drive, waits: bool) -> None:
+    early = problem("sale-not-open", 409, "1", opens_at="2026-11-24T12:00:00Z", opens_in_ms=150)
+    with ScriptedServer(at_first([early, early], ShopScript(5))) as server:
+        lines = drive(server, 5, waits_for_opening=waits)
+    for attempts in by_buyer(lines).values():
+        told = [line["problem"] for line in attempts]
+        assert told == (["sale-not-open", "sale-not-open", None] if waits else ["sale-not-open"])
+        for before, after in pairwise(attempts):
+            assert after["sent_ns"] - before["answered_ns"] >= 150_000_000

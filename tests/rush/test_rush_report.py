@@ -159,3 +159,11 @@ def test_the_report_is_plain_json() -> None:
     said = orjson.loads(orjson.dumps(report_of(taken("a", 0, 1)).as_json()))
     assert (said["outcomes"], said["unanswered"], said["interrupted"]) == ({"never-sent": 3, "PENDING": 1}, 3, False)
     assert said["latency"]["taken"]["p50_ms"] == 1
+
+
+def test_not_open_yet_settles_nothing_for_buyers_who_wait_for_the_opening() -> None:
+    lines = (refused("a", 0, 1, "sale-not-open"), taken("a", 50, 60), refused("b", 0, 1, "sale-not-open"))
+    patient = report_of(*lines, header={"rush": {"buyers": 2, "waits_for_opening": True}})
+    assert (patient.settled_after.count, patient.settled_after.max_ms) == (1, 60)
+    assert report_of(*lines, header={"rush": {"buyers": 2}}).settled_after.max_ms == 1
+    assert patient.outcomes == {"PENDING": 1, "sale-not-open": 1}
