@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "replay": ("app.cli.replay", "replay", "Publish events again from a time on."),
     "rush": ("app.cli.rush", "rush", "Send a crowd of buyers to a running service."),
     "sale": ("app.cli.sale", "sale", "Create, show, change, open, pause, close and restock sales."),
+    "scenario": ("app.cli.scenario", "scenario", "Play a sale that must work, with a verdict: phones, burgers."),
     "schema": ("app.cli.schema", "schema", "Apply the database schema, show its status, pre-split a sale."),
     "serve": ("app.cli.serve", "serve", "Run the HTTP service under gunicorn."),
     "stack": ("app.cli.stack", "stack", "Run every process of the service, from the Procfile."),

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,12 +16,18 @@ from google.cloud.spanner_v1 import KeyRange, KeySet
 
 from app.domain.errors import StorageUnavailable
 from app.http.local_issuer import LocalIssuer
+from app.services.audit.money import MoneySources
+from app.services.audit.report import AuditReport, audit
 from app.settings import Settings
 from app.storage.database import FairdropDatabase, connect, snapshot
 
 LOOK_EVERY_SECONDS = 0.5
 PERCENT = 100
 CALL_SECONDS = 30.0
+AUDIT_DEADLINE_SECONDS = 60.0
+SETTLE_SECONDS = 600.0
+LAPSE_SECONDS = 120.0
+LAST_VOIDS_SECONDS = 60.0
 
 
 def post(url: str, token: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -33,6 +40,22 @@ def post(url: str, token: str, body: Mapping[str, Any] | None = None) -> dict[st
     with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:  # noqa: S310  # an address of ours
         answer: dict[str, Any] = orjson.loads(response.read())
         return answer
+
+
+def call(
+    url: str, token: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """A call of the interface, POST with a body and GET without; the status and what was said, refusals too."""
+    request = urllib.request.Request(  # noqa: S310  # an address of ours
+        url,
+        data=orjson.dumps(body) if body is not None else None,
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json", **(headers or {})},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:  # noqa: S310  # an address of ours
+            return response.status, orjson.loads(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, orjson.loads(error.read())
 
 
 class Cancellers:
@@ -122,6 +145,34 @@ def wait_until(
         if is_over(now) or time.monotonic() > give_up:
             return now
         time.sleep(1.0)
+
+
+def settle(database: FairdropDatabase, sale_id: str, say: Callable[[str], None]) -> Standing:
+    """Wait until no order waits for its payment, at most SETTLE_SECONDS; the last look may not be settled."""
+    return wait_until(database, sale_id, lambda now: now.is_settled, SETTLE_SECONDS, lambda now: say(told(now)))
+
+
+def close(database: FairdropDatabase, url: str, token: str, sale_id: str, say: Callable[[str], None]) -> Standing:
+    """Close the sale as a seller would, and wait until its waitlist has lapsed."""
+    post(f"{url}/v1/admin/sales/{sale_id}/close", token)
+    return wait_until(
+        database, sale_id, lambda now: not now.orders.get("WAITLISTED"), LAPSE_SECONDS, lambda now: say(told(now))
+    )
+
+
+def settled_audit(database: FairdropDatabase, sale_id: str, answers: Path, money: MoneySources) -> AuditReport:
+    """The audit once the last voids are through: that no order is under way does not say that they are."""
+    give_up = time.monotonic() + LAST_VOIDS_SECONDS
+    while True:
+        report = audit(database, sale_id, answers, None, money=money, settled=True)
+        if not report.broken or time.monotonic() > give_up:
+            return report
+        time.sleep(2.0)
+
+
+def told(now: Standing) -> str:
+    """How it stands, in one line."""
+    return "  " + ", ".join(f"{status} {count:,}" for status, count in sorted(now.orders.items()))
 
 
 @dataclass(frozen=True, slots=True)

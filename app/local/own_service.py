@@ -1,0 +1,84 @@
+"""A service of its own on this machine for the length of a block: emulators, databases, schema and processes. Leaves nothing."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from app.http.local_issuer import LocalIssuer
+from app.http.tokens import SELLER
+from app.local.children import Child, child, wait_for_http
+from app.local.crew import Addresses, service_environment
+from app.local.settling import post
+from app.settings import Settings, load_settings
+from app.storage.schema import SCHEMA_ROOT, apply
+from emulator import running
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def own_databases(name: str, state_dir: Path, say: Say) -> Iterator[Settings]:
+    """Emulators with both databases, empty, and settings to reach them; in the environment of this process too.
+
+    SIGTERM ends the block as Ctrl-C does. Raises EmulatorError with what to do about it.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    folder = state_dir.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    say("starting the emulators of Spanner and Pub/Sub")
+    with running(spanner=True, pubsub=True) as emulators:
+        os.environ.update(emulators.environment)
+        settings = _settings(name, folder)
+        say(f"applying the schema to databases {settings.spanner_database} and {settings.payments_database}")
+        apply(settings, database_id=settings.spanner_database, folder=SCHEMA_ROOT / "orders")
+        apply(settings, database_id=settings.payments_database, folder=SCHEMA_ROOT / "payments")
+        yield settings
+
+
+@contextmanager
+def whole_service(
+    settings: Settings, workers: int, gateway_options: str, duplicate_share: float = 0.0
+) -> Iterator[tuple[Addresses, Child]]:
+    """Every process of the Procfile for the length of a block; yields where it is. Raises ChildFailed."""
+    environment, addresses = service_environment(
+        settings, workers=workers, gateway_options=gateway_options, duplicate_share=duplicate_share
+    )
+    command = [sys.executable, "-m", "app.cli", "stack"]
+    with child("the service", command, environment, settings.state_dir / "service.log") as stack:
+        wait_for_http(f"{addresses.api}/readyz", stack)
+        wait_for_http(f"{addresses.gateway}/healthz", stack)
+        yield addresses, stack
+
+
+def seller_token(settings: Settings) -> str:
+    """A seller's token of the local issuer."""
+    return LocalIssuer.load(settings).token("seller", (SELLER,))
+
+
+def create_sale(url: str, token: str, **terms: Any) -> dict[str, Any]:
+    """Create a sale as a seller would, by HTTP; returns what the service says of it. Times may be datetimes."""
+    body = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in terms.items()}
+    return post(f"{url}/v1/admin/sales", token, body)
+
+
+def _settings(name: str, state_dir: Path) -> Settings:
+    """Databases and topics of this run's own: emulators that were there before keep what they have."""
+    own = f"{name}-{datetime.now(UTC):%m%d-%H%M%S}"
+    changes = {
+        "environment": "development",
+        "state_dir": state_dir,
+        "spanner_database": own,
+        "payments_database": f"{own}-pay",
+        "pubsub_project": f"fair{own}",
+    }
+    return load_settings().model_copy(update=changes)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
