@@ -1,6 +1,7 @@
 """Placing an order: what is answered when it is taken, found again, or refused by the sale."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -88,6 +89,17 @@ def test_before_the_opening_the_answer_says_when_it_is(shop: Shop) -> None:
     body = problem(response, 409, "sale-not-open")
     assert datetime.fromisoformat(body["opens_at"]) == opens_at
     assert 0 < int(response.headers["Retry-After"]) <= 601
+    assert 0 < body["opens_in_ms"] <= 1_000 * int(response.headers["Retry-After"])
+
+
+def test_who_goes_by_the_time_left_is_not_told_again_to_wait_for_long(shop: Shop) -> None:
+    sale = shop.put_up(opens_at=datetime.now(UTC) + timedelta(seconds=1))
+    buyer, waits = shop.buyer(), []
+    while (response := buyer.order(sale)).status_code != 201:
+        waits.append(problem(response, 409, "sale-not-open")["opens_in_ms"])
+        time.sleep(waits[-1] / 1_000)
+    assert sum(waits[1:]) < 500, waits
+    assert datetime.fromisoformat(response.json["position"]["placed_at"]) >= sale.opens_at
 
 
 def test_a_closed_sale_takes_no_orders_whether_the_seller_closed_it_or_the_clock(shop: Shop) -> None:
