@@ -155,7 +155,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
     def _prove_opening(self, view: HomeView | None) -> None:
         """When it must be time, get a timestamp from the database that proves it: only that opens a sale."""
         if view is not None and self._clock.proven < view.sale.opens_at <= self._clock.estimate:
-            self._watch.look_now()
+            self._watch.prove(view.sale.opens_at)
 
     def _known_view(self) -> HomeView | None:
         """What the lane may build on: its last commit, or the latest sight; None when either may be of a database that is gone."""

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.errors import FairdropError, IdempotencyKeyReused, Overloaded, SaleNotFound, SoldOut
+from app.domain.errors import FairdropError, IdempotencyKeyReused, Overloaded, SaleNotFound, SaleNotOpen, SoldOut
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest
 from app.services.concurrency import Concurrency, Threads
 from app.services.lane import Lane, Taken
-from app.services.watch import LOOK_AHEAD_SHARE, SaleWatch, Sight
+from app.services.watch import AWAITED_SECONDS, LOOK_AHEAD_SHARE, SaleWatch, Sight
 from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, snapshot
@@ -92,6 +92,8 @@ class Placement:
             # Only a no is taken from a sight, and only from a fresh one; a yes is for the transaction to say.
             sight = self._fresh_sight(counter.watch, units)
             refusal = sight.refusal(units, self.clock)
+            if isinstance(refusal, SaleNotOpen) and refusal.seconds_left <= AWAITED_SECONDS:
+                counter.watch.await_opening()
             if refusal is not None and not self._is_stale(refusal):
                 earlier = self._earlier_or_refuse(counter, request, sale_id, refusal)
                 if earlier is not None:

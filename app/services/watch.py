@@ -45,6 +45,12 @@ LET_IN_PER_FILTER = 4 * RECENT_ORDERS
 """Most requests that are let in are refused in the end. The filter has room for so many of them (or as many as there may be
 orders), and is then made anew: full of what came to nothing it would know no request as new, and memory refuse nobody."""
 
+AWAITED_SECONDS = 30.0
+"""An opening that is further away is not waited for by a thread: somebody will be too early again, nearer to it."""
+
+OPENING_STEP_SECONDS = 1.0
+"""How often the waiting thread looks whether the seller has moved the opening."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -109,6 +115,7 @@ class SaleWatch:
         self._look_lock = threading.Lock()
         self._under_way: _Look | None = None
         self._sight: Sight | None = None
+        self._awaits_opening = False
         # Two threads add to the filter, and a bit that gets lost would hide an order.
         self._filter_lock = threading.Lock()
         self._filter: OrderIdFilter | None = None
@@ -147,9 +154,43 @@ class SaleWatch:
         if self._under_way is None:
             self._join(None)
 
-    def look_now(self) -> Sight:
-        """Look in this thread, for work that is not a request. Raises SaleNotFound or StorageUnavailable."""
-        return self._look()
+    def prove(self, moment: datetime) -> None:
+        """Get a timestamp from the database, in this thread, unless one at or after this moment is there already.
+
+        Raises SaleNotFound or StorageUnavailable. The timestamp may still be an earlier one.
+        """
+        with self._look_lock:
+            if self._clock.proven < moment:
+                self._look_alone()
+
+    def await_opening(self) -> None:
+        """See to it that the opening is proven as soon as it has come, so that the first order need not wait for that too."""
+        if self._awaits_opening:
+            return
+        with self._lock:
+            if self._awaits_opening:
+                return
+            # In this order: a thread that cannot be started is tried again by the next who comes too early.
+            threading.Thread(target=self._be_there, name=f"opening {self._sale_id}", daemon=True).start()
+            self._awaits_opening = True
+
+    def _be_there(self) -> None:
+        """The thread: until the sale must be open, by the latest terms; then one look."""
+        try:
+            while (sight := self._sight) is not None:
+                opens_at = sight.sale.opens_at
+                left_seconds = (opens_at - self._clock.estimate).total_seconds()
+                if left_seconds <= 0:
+                    self.prove(opens_at)
+                    return
+                if left_seconds > AWAITED_SECONDS:
+                    return
+                time.sleep(min(left_seconds, OPENING_STEP_SECONDS))
+        except FairdropError as error:
+            # The lane proves it then, when the first order comes.
+            _log.warning("the opening of sale %s could not be proven: %s", self._sale_id, error)
+        finally:
+            self._awaits_opening = False
 
     def _join(self, waiter: Waiter | None) -> _Look:
         with self._lock:

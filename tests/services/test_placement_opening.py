@@ -100,3 +100,33 @@ def test_at_its_closing_time_a_sale_takes_no_more_orders_also_from_a_lane_that_r
     with pytest.raises(SaleClosed):
         order(counter, sale, "bob")
     assert order(counter, sale, "ann").replayed
+
+
+def test_whoever_comes_too_early_has_the_opening_proven_when_it_comes_and_not_before(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    sale = put_up(database, opens_at=database_time(database) + timedelta(seconds=1))
+    counter = open_counter(settings)
+    with pytest.raises(SaleNotOpen):
+        order(counter, sale, "ann")
+    assert counter.clock.proven < sale.opens_at
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while counter.clock.proven < sale.opens_at:
+        assert counter.clock.estimate < sale.opens_at + timedelta(seconds=PATIENCE_SECONDS)
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    looks = []
+    watch = counter._counters[sale.sale_id].watch
+    watch._look_alone = lambda: looks.append(1)  # type: ignore[method-assign, assign, return-value, func-returns-value]
+    assert order(counter, sale, "ann").order.placed_at >= sale.opens_at
+    assert looks == [], "the first order proved the opening once more"
+
+
+def test_nobody_waits_in_a_thread_for_an_opening_that_is_far_away(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    sale = put_up(database, opens_at=database_time(database) + timedelta(minutes=10))
+    counter = open_counter(settings)
+    with pytest.raises(SaleNotOpen):
+        order(counter, sale, "ann")
+    assert not [thread for thread in threading.enumerate() if thread.name == f"opening {sale.sale_id}"]

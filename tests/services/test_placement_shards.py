@@ -22,7 +22,7 @@ def lane(database: FairdropDatabase, sale: Sale, writer: str) -> Lane:
     """A lane that was opened when the sale had more shards."""
     clock = DatabaseClock()
     watch = SaleWatch(database, clock, Threads(), sale.sale_id)
-    watch.look_now()
+    watch.within(0.0, 30.0)
     return Lane(database, clock, watch, Threads(), sale, writer, capacity=10, batch_limit=10)
 
 
