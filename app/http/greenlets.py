@@ -6,6 +6,7 @@ request itself may block on (sockets) is made cooperative.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,14 +17,23 @@ from gevent.hub import Waiter as HubWaiter
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.http import ON_EXIT, protocol_errors
+from app.http.connections import Connection, Lobby, drain
 from app.services.concurrency import Waiter
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
+_NO_LIMIT: AbstractContextManager[None] = nullcontext()
+
+
 class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
-    """A gevent worker that leaves threads alone."""
+    """A gevent worker that leaves threads alone, and waits for nobody without a limit."""
+
+    def init_process(self) -> None:
+        """Begin with nobody connected."""
+        self.lobby = Lobby(self.cfg.worker_connections)
+        super().init_process()
 
     def patch(self) -> None:
         """Make sockets cooperative, and nothing that Spanner's threads use."""
@@ -34,17 +44,45 @@ class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
             for listener in self.sockets
         ]
 
-    def handle_error(self, _request: Any, client: Any, _address: Any, error: BaseException) -> None:
+    def handle(self, listener: Any, client: Any, address: Any) -> None:
+        """Serve a connection to its end."""
+        self.lobby.enter()
+        connection = Connection(client, self.lobby, self.cfg.keepalive)
+        try:
+            super().handle(listener, connection, address)
+        finally:
+            self.lobby.leave(connection)
+
+    def timeout_ctx(self) -> AbstractContextManager[None]:
+        """Not the server's one limit for waiting and reading: the connection has one for each."""
+        return _NO_LIMIT
+
+    def handle_request(self, listener_name: Any, request: Any, connection: Connection, address: Any) -> None:
+        """Answer one request; raises StopIteration when the connection ends with it."""
+        connection.begin_answer()
+        try:
+            super().handle_request(listener_name, request, connection, address)
+        finally:
+            # Also of a connection that ends here: closed over unread bytes, it would take our answer back.
+            if not drain(connection, request.body):
+                connection.linger()
+                raise StopIteration
+        connection.await_request()
+
+    def handle_error(self, _request: Any, client: Connection, _address: Any, error: BaseException) -> None:
         """Refuse what is no request, as the app would."""
         protocol_errors.refuse(client, error, self.log)
+        client.linger()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """On SIGTERM, let go of those who wait for what may take longer than we have."""
+        """On SIGTERM, let go of those who wait for what may take longer than we have, and of those who ask for nothing."""
         super().handle_exit(sig, frame)
+        # Not in the signal handler: it interrupts a greenlet that may hold the very lock which this takes.
+        if hasattr(self, "lobby"):
+            gevent.spawn(self.lobby.close)
         # A worker that is told to end while it still starts has no app yet.
         on_exit = getattr(getattr(self, "wsgi", None), "extensions", {}).get(ON_EXIT)
         if on_exit is not None:
-            # Not in the signal handler: it interrupts a greenlet that may hold the very lock which this takes.
             gevent.spawn(on_exit)
 
 

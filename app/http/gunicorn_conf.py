@@ -3,17 +3,24 @@
 import resource
 
 worker_class = "app.http.greenlets.FairdropWorker"
-worker_connections = 4_000
+MAX_CONNECTIONS = 4_000
 """Clients a worker holds at once; each waiting one is a greenlet of some 20 kB. Of these, app/services/waiting.py lets 3,000 wait
 for changes of their orders."""
 
 FILES_BESIDE_CONNECTIONS = 200
+MIN_CONNECTIONS = 16
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-_needed = worker_connections + FILES_BESIDE_CONNECTIONS
+_needed = MAX_CONNECTIONS + FILES_BESIDE_CONNECTIONS
 if _soft != resource.RLIM_INFINITY:
-    # Many systems begin with 1,024, and a worker that has no more cannot take in the others.
+    # Many systems begin with 1,024.
     _allowed = _needed if _hard == resource.RLIM_INFINITY else min(_needed, _hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, _allowed), _hard))
+    _soft = max(_soft, _allowed)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_soft, _hard))
+
+worker_connections = MAX_CONNECTIONS
+if _soft != resource.RLIM_INFINITY and _soft < _needed:
+    # Never more than there are files for: a place is given up by who asks for nothing, a file is not.
+    worker_connections = max(MIN_CONNECTIONS, _soft - FILES_BESIDE_CONNECTIONS)
 
 keepalive = 75
 """Seconds an idle connection is kept: longer than a load balancer's, so that it is not the one to be surprised."""

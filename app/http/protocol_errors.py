@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.http import errors
 
+from app.http.connections import TooSlow
+
 if TYPE_CHECKING:
     from flask import Flask
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (TooSlow, 408),
     (errors.LimitRequestLine, 414),
     (errors.LimitRequestHeaders, 431),
     (errors.ExpectationFailed, 417),

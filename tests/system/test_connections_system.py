@@ -3,46 +3,12 @@
 import socket
 from contextlib import ExitStack
 
-import orjson
 import pytest
+from raw_requests import exchange, order_request
 from sale_samples import put_up
-from system_service import Answer, Service, units_left
+from system_service import Service, units_left
 
-from app.domain.sale import Sale
 from app.storage.database import FairdropDatabase
-
-
-def request(service: Service, sale: Sale, customer: str) -> bytes:
-    """An order as it goes over the wire."""
-    body = b'{"units": 1}'
-    head = [
-        f"POST /v1/sales/{sale.sale_id}/orders HTTP/1.1",
-        "Host: fairdrop",
-        f"Authorization: {service.token(customer)}",
-        "Idempotency-Key: key",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-    ]
-    return "\r\n".join([*head, "", ""]).encode() + body
-
-
-def exchange(service: Service, sent: bytes) -> list[Answer]:
-    """Send bytes and read until the connection ends; the answers that came."""
-    with socket.create_connection(service.address, 60) as connection:
-        connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
-        received = b""
-        while piece := connection.recv(65_536):
-            received += piece
-    answers = []
-    while received:
-        head, _, rest = received.partition(b"\r\n\r\n")
-        status, *fields = head.decode().split("\r\n")
-        headers = dict(field.split(": ", 1) for field in fields)
-        length = int(headers["Content-Length"])
-        answers.append(Answer(int(status.split(" ")[1]), headers, orjson.loads(rest[:length])))
-        received = rest[length:]
-    return answers
 
 
 def test_buyers_who_hang_up_at_once_hold_up_nobody_and_find_their_order_later(
@@ -52,7 +18,7 @@ def test_buyers_who_hang_up_at_once_hold_up_nobody_and_find_their_order_later(
     gone = [f"gone-{number}" for number in range(60)]
     for customer in gone:
         with socket.create_connection(two_workers.address, 60) as connection:
-            connection.sendall(request(two_workers, sale, customer))
+            connection.sendall(order_request(two_workers, sale, customer))
     assert two_workers.order(sale, "patient").status == 201
     assert {two_workers.order(sale, customer).status for customer in gone} <= {200, 201}
     # Each has one order, whichever of the two requests made it.
@@ -62,7 +28,7 @@ def test_buyers_who_hang_up_at_once_hold_up_nobody_and_find_their_order_later(
 
 def test_hundreds_of_half_requests_hold_up_nobody(two_workers: Service, database: FairdropDatabase) -> None:
     sale = put_up(database)
-    whole = request(two_workers, sale, "slow")
+    whole = order_request(two_workers, sale, "slow")
     with ExitStack() as stack:
         slow = []
         for number in range(400):
@@ -108,7 +74,7 @@ def test_what_is_no_request_is_a_problem_too_and_never_in_the_log(
 def test_a_body_in_broken_chunks_is_the_client_s_fault(
     two_workers: Service, database: FairdropDatabase, body: bytes
 ) -> None:
-    head = request(two_workers, put_up(database), "broken").partition(b"Content-Length")[0]
+    head = order_request(two_workers, put_up(database), "broken").partition(b"Content-Length")[0]
     answers = exchange(two_workers, head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
     assert answers
     assert {answer.status for answer in answers} == {400}
@@ -117,7 +83,7 @@ def test_a_body_in_broken_chunks_is_the_client_s_fault(
 
 def test_a_body_in_chunks_is_read_and_one_too_large_is_413(two_workers: Service, database: FairdropDatabase) -> None:
     sale = put_up(database)
-    head = request(two_workers, sale, "in chunks").partition(b"Content-Length")[0]
+    head = order_request(two_workers, sale, "in chunks").partition(b"Content-Length")[0]
     whole = b'4\r\n{"un\r\n8\r\nits": 1}\r\n0\r\n\r\n'
     assert [a.status for a in exchange(two_workers, head + b"Transfer-Encoding: chunked\r\n\r\n" + whole)] == [201]
     large = b"".join(b"1000\r\n" + b" " * 0x1000 + b"\r\n" for _ in range(250)) + b"0\r\n\r\n"
