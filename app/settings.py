@@ -48,6 +48,28 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(16_384, ge=1_024, description="Longest request body; past it, 413.")
 
+    customer_requests_per_second: float = Field(
+        20.0,
+        ge=0,
+        le=100_000,
+        description="Requests of one customer that each process lets in, on the average; past it, 429. 0: any number.",
+    )
+    customer_burst: int = Field(100, ge=1, le=100_000, description="Requests of one customer that may come at once.")
+    address_requests_per_second: float = Field(
+        0.0,
+        ge=0,
+        le=100_000,
+        description="Requests from one address that each process lets in, on the average; past it, 429. 0: any number.",
+    )
+    address_burst: int = Field(1_000, ge=1, le=100_000, description="Requests from one address that may come at once.")
+    forwarded_addresses: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="Addresses that our own proxies add to X-Forwarded-For, of which the first is the client's: 2 behind "
+        "Google's load balancer. 0: the connection's own address counts.",
+    )
+
     pubsub_project: str = Field("", description="Google Cloud project of the topics; empty: that of Spanner.")
     lease_seconds: float = Field(
         10.0, ge=0.5, le=300, description="How long a worker that is gone keeps its share of the work from the others."

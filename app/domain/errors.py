@@ -72,6 +72,16 @@ class SoldOut(FairdropError):
 
 
 @dataclass(eq=False)
+class RateLimited(FairdropError):
+    """Too many requests of one customer, or from one address (`limited_by`): more than `burst` at once and `per_second` after."""
+
+    limited_by: str
+    wait_seconds: float
+    burst: int
+    per_second: float
+
+
+@dataclass(eq=False)
 class LimitExceeded(FairdropError):
     """The customer's live orders and this one would pass the limit per customer."""
 

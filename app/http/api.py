@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask import request
 
+from app.http.rate_limits import Limit, admit_customer
 from app.http.tokens import SELLER, TILL, Forbidden, Identity, TokenVerifier
 from app.services.cancelling import Cancelling
 from app.services.claim_keys import ClaimKeys
@@ -26,21 +27,28 @@ class Api:
     verifier: TokenVerifier
     concurrency: Concurrency
     claims: ClaimKeys
+    customer_limit: Limit
 
     def customer(self) -> Identity:
-        """Who is asking. Raises Unauthenticated or IssuerUnavailable."""
-        return self.verifier.verify(request.headers.get("Authorization"))
+        """Who is asking. Raises Unauthenticated, IssuerUnavailable or RateLimited."""
+        identity = self._identity()
+        admit_customer(self.customer_limit, identity.subject)
+        return identity
 
     def seller(self) -> Identity:
-        """Who is asking, with the seller's role. Raises also Forbidden."""
-        identity = self.customer()
-        if SELLER not in identity.roles:
-            raise Forbidden(SELLER)
-        return identity
+        """Who is asking, with the seller's role, and no limit to how often. Raises Forbidden, and as `customer` does."""
+        return self._with_role(SELLER)
 
     def till(self) -> Identity:
-        """Who is asking, with the role of a till or of a seller. Raises also Forbidden."""
-        identity = self.customer()
-        if identity.roles.isdisjoint((TILL, SELLER)):
-            raise Forbidden(TILL)
+        """Who is asking, with the role of a till or of a seller, and no limit to how often. Raises as `seller` does."""
+        return self._with_role(TILL, SELLER)
+
+    def _with_role(self, *roles: str) -> Identity:
+        identity = self._identity()
+        if identity.roles.isdisjoint(roles):
+            admit_customer(self.customer_limit, identity.subject)
+            raise Forbidden(roles[0])
         return identity
+
+    def _identity(self) -> Identity:
+        return self.verifier.verify(request.environ.get("HTTP_AUTHORIZATION"))

@@ -8,6 +8,7 @@ from app.http.api import Api
 from app.http.orders import orders_blueprint
 from app.http.outcomes import outcomes_blueprint
 from app.http.problems import install
+from app.http.rate_limits import customer_limit, limit_addresses
 from app.http.redemptions import redemptions_blueprint
 from app.http.sales import sales_blueprint
 from app.http.service import service_blueprint
@@ -45,10 +46,13 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     cancelling = Cancelling(database, placement.clock, settings, placement.writer, concurrency)
     outcomes = Outcomes(database, concurrency, settings.request_deadline_seconds)
     verifier, claims = TokenVerifier(settings, concurrency), ClaimKeys.load(settings)
-    api = Api(settings, database, placement, cancelling, outcomes, verifier, concurrency, claims)
+    api = Api(
+        settings, database, placement, cancelling, outcomes, verifier, concurrency, claims, customer_limit(settings)
+    )
     for views in _VIEWS:
         app.register_blueprint(views(api))
     app.extensions[ON_EXIT] = outcomes.close
     install(app)
+    limit_addresses(app, settings)
 
     return app

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app import __version__
+from app.domain.errors import RateLimited
 from app.domain.orders import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.http.models import Problem
 from app.http.problems import HTTP_PROBLEMS, PROBLEMS
@@ -52,7 +53,10 @@ PAGE_PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a view promises: its body, its answers by status and their type, the errors it may answer with, its parameters."""
+    """What a view promises: its body, its answers by status and their type, the errors it may answer with, its parameters.
+
+    `limited`: whether it may be asked too often (app/http/rate_limits.py).
+    """
 
     summary: str
     tag: str
@@ -61,6 +65,7 @@ class Operation:
     errors: tuple[type[Exception], ...] = ()
     parameters: tuple[Mapping[str, Any], ...] = ()
     secured: bool = True
+    limited: bool = True
     description: str = ""
     media_type: str = "application/json"
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -92,6 +97,8 @@ def _operations(app: Flask) -> list[tuple[str, str, str, Operation]]:
 
 def _problem_answers(operation: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
     by_status: dict[int, list[str]] = {}
+    if operation.limited:
+        by_status[429] = [PROBLEMS[RateLimited].name]
     for error in operation.errors:
         kind = PROBLEMS[error]
         by_status.setdefault(kind.status, []).append(kind.name)

@@ -27,6 +27,16 @@ class ProblemType:
     detail: Callable[[Any], str]
     members: Callable[[Any], Mapping[str, Any]] = lambda _error: {}
     retry_after_seconds: Callable[[Any], int] | None = None
+    headers: Callable[[Any], tuple[tuple[str, str], ...]] | None = None
+
+
+def _rate_limit_headers(error: errors.RateLimited) -> tuple[tuple[str, str], ...]:
+    """The limit and what is left of it, as draft-ietf-httpapi-ratelimit-headers writes them."""
+    window_seconds = max(1, round(error.burst / error.per_second))
+    return (
+        ("RateLimit-Policy", f'"{error.limited_by}";q={error.burst};w={window_seconds}'),
+        ("RateLimit", f'"{error.limited_by}";r=0;t={math.ceil(error.wait_seconds)}'),
+    )
 
 
 PROBLEMS: Mapping[type[Exception], ProblemType] = {
@@ -152,6 +162,17 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
         lambda e: {"limit": e.limit},
         lambda e: int(e.retry_after_seconds),
     ),
+    errors.RateLimited: ProblemType(
+        "rate-limited",
+        429,
+        "Too many requests",
+        lambda e: (
+            f"more requests than this {e.limited_by} may send: wait, and repeat the same one, which then has its place"
+        ),
+        lambda e: {"limited_by": e.limited_by},
+        lambda e: math.ceil(e.wait_seconds),
+        _rate_limit_headers,
+    ),
     errors.StorageUnavailable: ProblemType(
         "storage-unavailable",
         503,
@@ -201,6 +222,8 @@ def error_response(error: Exception) -> Response:
     headers = []
     if kind.retry_after_seconds is not None:
         headers.append(("Retry-After", str(kind.retry_after_seconds(error))))
+    if kind.headers is not None:
+        headers += kind.headers(error)
     if kind.status == 401:  # noqa: PLR2004  # the one status that must name its challenge (RFC 9110, 11.6.1)
         headers.append(("WWW-Authenticate", "Bearer"))
     return problem_response(kind.name, kind.status, kind.title, kind.detail(error), kind.members(error), *headers)

@@ -20,7 +20,7 @@ def service_blueprint(api: Api) -> Blueprint:
     views = Blueprint("service", __name__, template_folder="templates")
 
     @views.get("/healthz")
-    @documented(Operation("Is the process alive?", "service", {200: Health}, secured=False))
+    @documented(Operation("Is the process alive?", "service", {200: Health}, secured=False, limited=False))
     def healthz() -> Response:
         return json_response({"status": "alive"})
 
@@ -32,6 +32,7 @@ def service_blueprint(api: Api) -> Blueprint:
             {200: Health},
             errors=(StorageUnavailable,),
             secured=False,
+            limited=False,
             description="503 while the database does not answer or lacks the schema.",
         )
     )
