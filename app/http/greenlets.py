@@ -126,8 +126,22 @@ class Greenlets:
 
     def run(self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """Do it in a thread of the hub's pool, while other greenlets go on."""
-        result: Result = self._hub.threadpool.apply(work, args, kwargs)
-        return result
+        result, error = self._hub.threadpool.apply(_outcome, (work, args, kwargs))
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]  # gevent is untyped
+
+
+def _outcome(
+    work: Callable[..., Result], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Result | None, Exception | None]:
+    """What came of it. An error that leaves a thread of the pool is printed with its traceback, though a request answers for it:
+    whoever asks for what does not exist would fill our log.
+    """
+    try:
+        return work(*args, **kwargs), None
+    except Exception as error:  # raised again in the greenlet
+        return None, error
 
 
 def _wake_all(waiters: Iterable[Waiter]) -> None:

@@ -5,7 +5,7 @@ own way (docs/dependencies.md), so here they would be slower and would answer wi
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -31,6 +31,8 @@ IDEMPOTENCY_KEY = {
 }
 
 
+EVENT_STREAM = "text/event-stream"
+
 _OF_A_BODY = (413, 415)
 """What the framework refuses of a body."""
 
@@ -55,6 +57,7 @@ PAGE_PARAMETERS = (
 class Operation:
     """What a view promises: its body, its answers by status and their type, the errors it may answer with, its parameters.
 
+    `links`: ids of operations that take this one's path parameters, and the `order_id` of its answer.
     `limited`: whether it may be asked too often (app/http/rate_limits.py).
     """
 
@@ -68,6 +71,7 @@ class Operation:
     limited: bool = True
     description: str = ""
     media_type: str = "application/json"
+    links: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -111,6 +115,19 @@ def _problem_answers(operation: Operation, references: Mapping[Any, Any]) -> dic
     return {status: {"description": description, "content": content} for status, description in answers.items()}
 
 
+def _event_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Each server-sent event, with its data (as OpenAPI 3.2 describes them, section 4.14.4)."""
+    text = {"type": "string", "contentMediaType": "application/json", "contentSchema": dict(data)}
+    fields = {"id": {"type": "string"}, "event": {"type": "string", "const": "order"}, "data": text}
+    return {"type": "object", "properties": fields}
+
+
+def _link(name: str, path_parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """From an answer that is an order to an operation on it."""
+    same = {parameter["name"]: f"$request.path.{parameter['name']}" for parameter in path_parameters}
+    return {"operationId": name, "parameters": {**same, "order_id": "$response.body#/order_id"}}
+
+
 def _operation_object(path: str, name: str, operation: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
     path_parameters = [
         {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
@@ -120,7 +137,10 @@ def _operation_object(path: str, name: str, operation: Operation, references: Ma
     for status, model in operation.answers.items():
         answer: dict[str, Any] = {"description": (model.__doc__ or "").strip() if model else "Done."}
         if model is not None:
-            answer["content"] = {operation.media_type: {"schema": references[model]}}
+            schema = references[model] if operation.media_type != EVENT_STREAM else _event_of(references[model])
+            answer["content"] = {operation.media_type: {"schema": schema}}
+        if operation.links:
+            answer["links"] = {name: _link(name, path_parameters) for name in operation.links}
         answers[str(status)] = answer
     described: dict[str, Any] = {
         "operationId": name,

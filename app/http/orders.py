@@ -69,6 +69,7 @@ def orders_blueprint(api: Api) -> Blueprint:
                 errors.Overloaded,
             ),
             parameters=(IDEMPOTENCY_KEY,),
+            links=("orders_show", "orders_cancel", "outcomes_follow"),
             description="201: the order is taken (PENDING, PLACED) or waits (WAITLISTED). 200, with Idempotent-Replayed: "
             "true: this key's order was there already. A 503 may hide a taken order: the same key finds it.",
         )

@@ -11,7 +11,7 @@ from app.domain import errors
 from app.domain.orders import MAX_EVENT_SEQ, Order
 from app.http.api import Api
 from app.http.models import OrderView
-from app.http.openapi import Operation, documented
+from app.http.openapi import EVENT_STREAM, Operation, documented
 from app.http.orders import order_body
 from app.http.responses import NO_STORE, SECURITY_HEADERS
 from app.http.tokens import IssuerUnavailable, Unauthenticated
@@ -58,7 +58,7 @@ def outcomes_blueprint(api: Api) -> Blueprint:
             description="Server-sent events: `event: order`, `id` its `event_seq`, `data` the order; first as it stands, "
             "then at every change. The stream ends when the status is final, and after five minutes at most: "
             "reconnect with Last-Event-ID. 204: the client knows the final state, and need not reconnect.",
-            media_type="text/event-stream",
+            media_type=EVENT_STREAM,
         )
     )
     def follow(sale_id: str, order_id: str) -> Response:
@@ -94,7 +94,7 @@ def _stream_seconds() -> float:
 def _stream(watch: Watch, known: int | None, seconds: float, claims: ClaimKeys) -> Response:
     # X-Accel-Buffering: nginx would keep the events until it has a page full of them.
     headers = [*SECURITY_HEADERS, NO_STORE, ("X-Accel-Buffering", "no")]
-    response = Response(frames(watch, known, seconds, claims), headers=headers, content_type="text/event-stream")
+    response = Response(frames(watch, known, seconds, claims), headers=headers, content_type=EVENT_STREAM)
     # The generator's own end is not enough: one that was never begun has none.
     response.call_on_close(watch.close)
     if request.method == "HEAD":
