@@ -39,7 +39,7 @@ EXIT_UNFAIR = 1
     help="Write the report as one page that may be published: it names no customer, order or machine.",
 )
 def fairness(sale_id: str, answers: Path | None, as_of: datetime | None, as_json: bool, html: Path | None) -> None:
-    """Report how fair SALE was: its line against arrival and real time, waits, refusals, liars. Changes nothing.
+    """Report how fair SALE was: its line against arrival and real time, waits, refusals, liars, winners by lot. Changes nothing.
 
     \b
     Example: after a rush, for the seller, and as a page for everybody:

@@ -31,6 +31,9 @@ def print_fairness(report: FairnessReport, console: Console) -> None:
     names = {"shard_id": "shards", "writer": "processes"}
     for column, even in report.waitlistings.items():
         console.print(f"waitlistings over {names[column]}, at the tail: {spoken_evenness(even)}", highlight=False)
+    if report.draw is not None:
+        console.print(f"winners over tenths of the arrival: {spoken_evenness(report.draw.by_arrival)}", highlight=False)
+        console.print(f"winners over shards: {spoken_evenness(report.draw.by_shard)}", highlight=False)
     if report.rush is not None:
         _print_rush(report.rush, console)
     style = "bold red" if report.is_unfair else "bold green" if report.is_compared else "bold yellow"

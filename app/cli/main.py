@@ -10,6 +10,7 @@ SUBCOMMANDS = {
     "claim": ("app.cli.claim", "claim", "Check and redeem claim codes of giveaways."),
     "dead-letters": ("app.cli.dead_letters", "dead_letters", "Show the messages that no consumer could deal with."),
     "demo": ("app.cli.demo", "run_demo", "Sell 1,000 phones to 100,000 buyers here, from nothing to the audit."),
+    "draw": ("app.cli.draw", "draw", "Draw a lottery that is over, and export its public record."),
     "emulator": ("app.cli.emulator", "emulator", "Start and stop the Spanner and Pub/Sub emulators."),
     "fairness": ("app.cli.fairness", "fairness", "Report how fair a sale's line was, as a page too."),
     "gateway": ("app.cli.gateway", "gateway", "Run the payment gateway's simulator (development only)."),
@@ -22,6 +23,7 @@ SUBCOMMANDS = {
     "serve": ("app.cli.serve", "serve", "Run the HTTP service under gunicorn."),
     "stack": ("app.cli.stack", "stack", "Run every process of the service, from the Procfile."),
     "token": ("app.cli.token", "token", "Sign a bearer token with the local issuer (development only)."),
+    "verify-draw": ("app.cli.verify_draw", "verify_draw", "Check a lottery's public record, without any database."),
     "work": ("app.cli.work", "work", "Run a worker: relay, settlement, deadlines, payments, payments-relay."),
 }
 """Name: module, attribute, and the line that `fairdrop --help` shows."""

@@ -91,6 +91,13 @@ class LimitExceeded(FairdropError):
 
 
 @dataclass(eq=False)
+class AlreadyEntered(FairdropError):
+    """The customer has a live entry, `order_id`, in the lottery."""
+
+    order_id: str
+
+
+@dataclass(eq=False)
 class PaymentMethodRequired(FairdropError):
     """A priced sale needs the gateway's token of a payment method."""
 
@@ -124,6 +131,20 @@ class CancelWindowClosed(FairdropError):
     """The payment is being captured, or is about to be: since `closed_at` the order is not the customer's to cancel."""
 
     closed_at: datetime
+
+
+@dataclass(eq=False)
+class WithdrawalClosed(FairdropError):
+    """The lottery's entries are closed, and the draw has not come to this one yet: since `closed_at` it is not to withdraw."""
+
+    closed_at: datetime
+
+
+@dataclass(eq=False)
+class NotALottery(FairdropError):
+    """The sale has no draw."""
+
+    sale_id: str
 
 
 @dataclass(eq=False)

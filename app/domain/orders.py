@@ -28,7 +28,7 @@ class OrderRequest:
 class Order:
     """One row of Orders. (placed_at, shard_id, seq) is the queue position; `placed_at` is the commit timestamp.
 
-    `event_seq` grows by one with every change.
+    `event_seq` grows by one with every change. `draw_place` is the place that a lottery's draw gave, 1 the first.
     """
 
     customer_id: str
@@ -45,6 +45,7 @@ class Order:
     due_at: datetime | None
     confirmed_at: datetime | None = None
     event_seq: int = 1
+    draw_place: int | None = None
 
     @property
     def is_final(self) -> bool:
@@ -58,10 +59,12 @@ class Order:
 
     @property
     def is_cancellable(self) -> bool:
-        """Whether the order's state takes a cancel; once the payment is authorized, only up to `cancellable_until`."""
+        """Whether the order's state takes a cancel; an entry only until the sale closes, and once the payment
+        is authorized only up to `cancellable_until`.
+        """
         if self.status is Status.AUTHORIZED:
             return self.confirmed_at is None
-        return self.status in (Status.PENDING, Status.WAITLISTED)
+        return self.status in (Status.ENTERED, Status.PENDING, Status.WAITLISTED)
 
     @property
     def cancellable_until(self) -> datetime | None:

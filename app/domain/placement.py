@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import (
+    AlreadyEntered,
     FairdropError,
     IdempotencyKeyReused,
     LimitExceeded,
@@ -22,7 +23,10 @@ from app.domain.stock import Cause, ShardState, StockBook
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A request that is recorded: with units (PENDING, PLACED) or waiting. `seq` is its place in the transaction."""
+    """A request that is recorded: with units (PENDING, PLACED), waiting, or entered in a lottery.
+
+    `seq` is its place in the transaction.
+    """
 
     request: OrderRequest
     trigger: Trigger
@@ -75,6 +79,7 @@ class _Lane:
         self.existing = existing
         self.taken: dict[str, NewOrder] = {}
         self.units_of: dict[str, int] = {}
+        self.entered: dict[str, str] = {}
         self.sees_all = False
 
     def live_units(self, customer_id: str) -> int:
@@ -101,6 +106,23 @@ class _Lane:
             return PaymentMethodRequired(sale_id=self.sale.sale_id)
         return None
 
+    def entry_of(self, customer_id: str) -> str | None:
+        """The id of the customer's live entry: more than one would be more chances than others have."""
+        stored = (o.order_id for o in self.existing.get(customer_id, ()) if o.status in LIVE)
+        return self.entered.get(customer_id) or next(stored, None)
+
+    def enter(self, request: OrderRequest) -> Outcome:
+        """Take an entry to the draw. It holds nothing; its shard's new version makes it fail should the sale have changed."""
+        entered = self.entry_of(request.customer_id)
+        if entered is not None:
+            return Refused(AlreadyEntered(order_id=entered))
+        error = self.terms_broken(request)
+        if error is not None:
+            return Refused(error)
+        self.book.touch(self.home)
+        self.entered[request.customer_id] = request.order_id
+        return self.record(request, Trigger.ENTER)
+
     def record(self, request: OrderRequest, trigger: Trigger) -> NewOrder:
         outcome = transition(NEW, trigger)
         new = NewOrder(request, trigger, outcome.status, outcome.event, seq=len(self.taken))
@@ -109,6 +131,8 @@ class _Lane:
         return new
 
     def place(self, request: OrderRequest) -> Outcome | OtherShardsNeeded:
+        if self.sale.is_lottery:
+            return self.enter(request)
         error = self.terms_broken(request)
         if error is not None:
             return Refused(error)

@@ -19,11 +19,12 @@ class WaitingOrder:
     shard_id: int
     waitlisted_at: datetime
     seq: int
+    draw_place: int | None = None
 
     @property
-    def position(self) -> tuple[datetime, int, int]:
-        """The queue position."""
-        return (self.waitlisted_at, self.shard_id, self.seq)
+    def position(self) -> tuple[int, datetime, int, int]:
+        """The place in the line: that of the draw in a lottery, else the queue position."""
+        return (self.draw_place or 0, self.waitlisted_at, self.shard_id, self.seq)
 
 
 @dataclass(frozen=True, slots=True)

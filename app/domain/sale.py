@@ -33,9 +33,10 @@ class SaleState(StrEnum):
 
 
 class Policy(StrEnum):
-    """Who gets the stock: `fcfs`, strictly first come, first served."""
+    """Who gets the stock: `fcfs`, strictly first come, first served; `lottery`, a draw among all who entered."""
 
     FCFS = "fcfs"
+    LOTTERY = "lottery"
 
 
 class Phase(StrEnum):
@@ -66,6 +67,11 @@ class Sale:
     closes_at: datetime
     hold_seconds: int
     cancel_window_seconds: int
+
+    @property
+    def is_lottery(self) -> bool:
+        """Whether orders are entries to a draw."""
+        return self.policy is Policy.LOTTERY
 
     @property
     def is_free(self) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from app.domain.errors import CancelWindowClosed, FairdropError, OrderNotFound
+from app.domain.errors import CancelWindowClosed, FairdropError, OrderNotFound, WithdrawalClosed
 from app.domain.orders import Order
 from app.domain.promotion import Promotion, WaitingOrder, promote
-from app.domain.sale import MAX_LIMIT_PER_CUSTOMER, Sale
+from app.domain.sale import MAX_LIMIT_PER_CUSTOMER, Phase, Sale
 from app.domain.states import DEADLINES, Status, StockEffect, Trigger, transition
 from app.domain.stock import StockBook
 
@@ -143,7 +143,10 @@ def apply(sale: Sale, stored: Mapping[OrderKey, OrderRecord], batch: Sequence[Se
 
 
 def _step(sale: Sale, record: OrderRecord, wish: Settlement, now: datetime) -> Step | None:
-    """The order's transition; None when there is nothing to do. Raises TransitionRefused or CancelWindowClosed."""
+    """The order's transition; None when there is nothing to do.
+
+    Raises TransitionRefused, CancelWindowClosed or WithdrawalClosed.
+    """
     order = record.order
     trigger = wish.trigger
     if trigger is None:
@@ -153,6 +156,8 @@ def _step(sale: Sale, record: OrderRecord, wish: Settlement, now: datetime) -> S
     if trigger is Trigger.CANCEL:
         if order.status is Status.CANCELLED:
             return None
+        if order.status is Status.ENTERED and sale.phase(now) is Phase.CLOSED:
+            raise WithdrawalClosed(closed_at=min(sale.closes_at, now))
         _check_cancel_window(order, now)
     outcome = transition(order.status, trigger)
     after = replace(

@@ -1,6 +1,6 @@
 """The states of an order: one table holds every allowed transition, its stock effect and its event; nothing else decides.
 
-`docs/states.md` is derived from the table, and a test holds the two equal. The lottery's states join with the lottery.
+`docs/states.md` is derived from the table, and a test holds the two equal.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from app.domain.errors import TransitionRefused
 class Status(StrEnum):
     """Where an order stands."""
 
+    ENTERED = "ENTERED"
     PENDING = "PENDING"
     AUTHORIZED = "AUTHORIZED"
     PLACED = "PLACED"
@@ -26,6 +27,9 @@ class Status(StrEnum):
 class Trigger(StrEnum):
     """What moves an order."""
 
+    ENTER = "enter"
+    DRAW = "draw"
+    DRAW_FREE = "draw_free"
     RESERVE = "reserve"
     CLAIM = "claim"
     WAITLIST = "waitlist"
@@ -68,6 +72,12 @@ TRANSITIONS: Mapping[tuple[Status | None, Trigger], Transition] = {
     (NEW, Trigger.RESERVE): Transition(Status.PENDING, StockEffect.TAKE, "order.reserved"),
     (NEW, Trigger.CLAIM): Transition(Status.PLACED, StockEffect.TAKE, "order.placed"),
     (NEW, Trigger.WAITLIST): Transition(Status.WAITLISTED, StockEffect.NONE, "order.waitlisted"),
+    (NEW, Trigger.ENTER): Transition(Status.ENTERED, StockEffect.NONE, "order.entered"),
+    (Status.ENTERED, Trigger.DRAW): Transition(Status.PENDING, StockEffect.TAKE, "order.reserved"),
+    (Status.ENTERED, Trigger.DRAW_FREE): Transition(Status.PLACED, StockEffect.TAKE, "order.placed"),
+    (Status.ENTERED, Trigger.WAITLIST): Transition(Status.WAITLISTED, StockEffect.NONE, "order.waitlisted"),
+    (Status.ENTERED, Trigger.LAPSE): Transition(Status.LAPSED, StockEffect.NONE, "order.lapsed"),
+    (Status.ENTERED, Trigger.CANCEL): Transition(Status.CANCELLED, StockEffect.NONE, "order.cancelled"),
     (Status.WAITLISTED, Trigger.PROMOTE): Transition(Status.PENDING, StockEffect.TAKE, "order.reserved"),
     (Status.WAITLISTED, Trigger.PROMOTE_FREE): Transition(Status.PLACED, StockEffect.TAKE, "order.placed"),
     (Status.WAITLISTED, Trigger.CANCEL): Transition(Status.CANCELLED, StockEffect.NONE, "order.cancelled"),
@@ -92,7 +102,7 @@ TRANSITIONS: Mapping[tuple[Status | None, Trigger], Transition] = {
 HOLDING: frozenset[Status] = frozenset({Status.PENDING, Status.AUTHORIZED, Status.PLACED})
 """Statuses whose units are out of the shard's available stock."""
 
-LIVE: frozenset[Status] = HOLDING | {Status.WAITLISTED}
+LIVE: frozenset[Status] = HOLDING | {Status.WAITLISTED, Status.ENTERED}
 """Statuses that count towards the limit per customer."""
 
 FINAL: frozenset[Status] = frozenset(Status) - {

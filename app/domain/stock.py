@@ -14,6 +14,7 @@ class Cause(StrEnum):
     RESTOCKED = "restocked"
     SALE_CHANGED = "sale_changed"
     SETTLED = "settled"
+    DRAWN = "drawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class _Open:
     allocated: int
     available: int
     waiting: int
+    is_touched: bool = False
 
 
 class StockBook:
@@ -79,6 +81,10 @@ class StockBook:
         """Count orders into the shard's waitlist, or out of it when negative."""
         self._open[shard_id].waiting += orders
 
+    def touch(self, shard_id: int) -> None:
+        """Give the shard a new version though it holds the same: what was built on the old one is stale from then on."""
+        self._open[shard_id].is_touched = True
+
     def allocate(self, shard_id: int, units: int) -> None:
         """Add new units to a shard, on offer."""
         shard = self._open[shard_id]
@@ -105,9 +111,10 @@ class StockBook:
         return True
 
     def changes(self) -> list[ShardState]:
-        """The shards that differ from what was read, each at its next version."""
+        """The shards that differ from what was read, or were touched, each at its next version."""
         return [
             ShardState(s.before.shard_id, s.before.version + 1, s.allocated, s.available, s.waiting)
             for s in self._open.values()
-            if (s.allocated, s.available, s.waiting) != (s.before.allocated, s.before.available, s.before.waiting)
+            if s.is_touched
+            or (s.allocated, s.available, s.waiting) != (s.before.allocated, s.before.available, s.before.waiting)
         ]

@@ -9,12 +9,13 @@ from app.domain import errors
 from app.domain.sale import Sale
 from app.domain.timestamps import rfc3339
 from app.http.api import Api
-from app.http.models import ChangeSale, NewSale, Restock, RestockResult, SaleDetails, SaleList
+from app.http.models import ChangeSale, DrawView, NewSale, Restock, RestockResult, SaleDetails, SaleList
 from app.http.openapi import IDEMPOTENCY_KEY, PAGE_PARAMETERS, Operation, documented
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, read_body
 from app.http.responses import json_response
+from app.http.sales import draw_body
 from app.http.tokens import Forbidden, IssuerUnavailable, Unauthenticated
-from app.services import sales
+from app.services import draw, sales
 from app.storage.database import FairdropDatabase
 
 _WHO = (Unauthenticated, Forbidden, IssuerUnavailable, errors.StorageUnavailable)
@@ -59,6 +60,7 @@ def details_body(view: sales.SaleView) -> dict[str, Any]:
             }
             for shard in view.shards
         ],
+        "draw": draw_body(view.draw) if view.draw is not None else None,
     }
 
 
@@ -170,3 +172,19 @@ def _add_actions(views: Blueprint, api: Api) -> None:
         body = read_body(Restock)
         view, promoted = api.concurrency.run(sales.restock, api.database, sale_id, body.units, key, seller.subject)
         return json_response({"promoted_orders": promoted, "sale": details_body(view)})
+
+    @views.post("/sales/<sale_id>/draw")
+    @documented(
+        Operation(
+            "Draw a lottery that is over",
+            "admin",
+            {200: DrawView, 202: DrawView},
+            errors=(*_OF_A_SALE, errors.NotALottery),
+            description="Without a body. 202: the entries are sealed, and the deadlines worker draws them; ask again, or look at "
+            "the sale. 200: all are drawn. It happens without this call, too, some seconds after the sale has closed.",
+        )
+    )
+    def draw_(sale_id: str) -> Response:
+        seller = api.seller()
+        record = api.concurrency.run(draw.seal, api.database, sale_id, seller.subject)
+        return json_response(draw_body(record), 200 if record.is_drawn else 202)

@@ -66,7 +66,9 @@ class NewSale(_Request):
 
     sale_id: str = Field(pattern=SALE_ID_PATTERN, description="Chosen by the seller; part of every address.")
     name: Name
-    policy: Literal["fcfs"] = "fcfs"
+    policy: Literal["fcfs", "lottery"] = Field(
+        "fcfs", description="Who gets the stock: first come, first served, or a draw among all who enter."
+    )
     unit_price_minor: Price
     currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217.")
     stock: Stock
@@ -155,6 +157,9 @@ class OrderView(BaseModel):
     unit_price_minor: int
     currency: str
     position: Position
+    draw_place: int | None = Field(
+        description="The place that the lottery's draw gave, 1 the first; null before, and in any other sale."
+    )
     due_at: AwareDatetime | None = Field(
         description="Until when the units are kept for the payment; null if they are not, or it is authorized."
     )
@@ -176,6 +181,21 @@ class OrderPage(BaseModel):
     next_page_token: str | None
 
 
+class DrawView(BaseModel):
+    """A lottery's draw, as everybody may know it. `fairdrop verify-draw` checks it all."""
+
+    state: Literal["COMMITTED", "SEALED", "DRAWING", "DRAWN"]
+    commitment: str = Field(description="SHA-256 of the seed, hexadecimal: fixed before the first entry.")
+    sealed_at: AwareDatetime | None = Field(description="Since when no entry comes or goes; null while some may.")
+    digest: str | None = Field(description="SHA-256 of all entries, hexadecimal; fixed before the first is drawn.")
+    entries: int | None = Field(description="How many entries take part; null until all are counted.")
+    done_entries: int = Field(description="How many of them have their result.")
+    won_orders: int
+    won_units: int
+    seed: str | None = Field(description="Hexadecimal; null until every entry has its result.")
+    drawn_at: AwareDatetime | None
+
+
 class PublicSale(BaseModel):
     """What everybody may know of a sale; a second old at the most."""
 
@@ -190,6 +210,8 @@ class PublicSale(BaseModel):
     limit_per_customer: int
     stock_left: Literal["plenty", "some", "few", "none"]
     waitlist_open: bool
+    policy: Literal["fcfs", "lottery"]
+    draw: DrawView | None = Field(description="Of a lottery; null for any other sale.")
 
 
 class Shard(BaseModel):
@@ -231,6 +253,7 @@ class SaleDetails(SaleTerms):
     available: int
     waiting: int
     shards: list[Shard]
+    draw: DrawView | None = Field(description="Of a lottery; null for any other sale.")
 
 
 class RestockResult(BaseModel):

@@ -35,6 +35,7 @@ def order_body(order: Order, claims: ClaimKeys) -> dict[str, Any]:
         "unit_price_minor": order.unit_price_minor,
         "currency": order.currency,
         "position": {"placed_at": rfc3339(order.placed_at), "shard_id": order.shard_id, "seq": order.seq},
+        "draw_place": order.draw_place,
         "due_at": rfc3339(order.due_at) if order.due_at and order.status is Status.PENDING else None,
         "cancellable": order.is_cancellable,
         "cancellable_until": rfc3339(order.cancellable_until) if order.cancellable_until else None,
@@ -66,11 +67,13 @@ def orders_blueprint(api: Api) -> Blueprint:
                 errors.SaleClosed,
                 errors.SoldOut,
                 errors.LimitExceeded,
+                errors.AlreadyEntered,
                 errors.Overloaded,
             ),
             parameters=(IDEMPOTENCY_KEY,),
             links=("orders_show", "orders_cancel", "outcomes_follow"),
-            description="201: the order is taken (PENDING, PLACED) or waits (WAITLISTED). 200, with Idempotent-Replayed: "
+            description="201: the order is taken (PENDING, PLACED), waits (WAITLISTED), or takes "
+            "part in a lottery's draw (ENTERED). 200, with Idempotent-Replayed: "
             "true: this key's order was there already. A 503 may hide a taken order: the same key finds it.",
         )
     )
@@ -129,11 +132,13 @@ def orders_blueprint(api: Api) -> Blueprint:
                 *_WHO,
                 errors.OrderNotFound,
                 errors.CancelWindowClosed,
+                errors.WithdrawalClosed,
                 errors.TransitionRefused,
                 errors.Overloaded,
             ),
             description="Without a body. A waiting order, and one whose payment is not authorized yet, may always be "
-            "cancelled; an authorized one until `cancellable_until`. Repeating it is safe: a cancelled order stays "
+            "cancelled; an authorized one until `cancellable_until`; an entry in a lottery until the sale "
+            "closes. Repeating it is safe: a cancelled order stays "
             "cancelled, and the answer is 200. After a 503 it may have been cancelled: repeat it.",
         )
     )

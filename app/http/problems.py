@@ -109,6 +109,21 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
         ),
         lambda e: {"limit": e.limit, "live_units": e.live_units, "units": e.units},
     ),
+    errors.AlreadyEntered: ProblemType(
+        "already-entered",
+        409,
+        "Entered already",
+        lambda _: "one entry a customer: you have one in this lottery",
+        lambda e: {"order_id": e.order_id},
+    ),
+    errors.WithdrawalClosed: ProblemType(
+        "withdrawal-closed",
+        409,
+        "The entries are closed",
+        lambda e: f"entries could be withdrawn until {rfc3339(e.closed_at)}; the draw decides what comes next",
+        lambda e: {"closed_at": rfc3339(e.closed_at)},
+    ),
+    errors.NotALottery: ProblemType("not-a-lottery", 409, "Not a lottery", lambda e: f"sale {e.sale_id!r} has no draw"),
     errors.TransitionRefused: ProblemType(
         "transition-refused", 409, "Not in this state", lambda e: f"an order that is {e.status} cannot {e.trigger}"
     ),

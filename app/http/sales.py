@@ -3,6 +3,7 @@
 from flask import Blueprint, Response
 
 from app.domain import errors
+from app.domain.draw import Draw
 from app.domain.timestamps import rfc3339
 from app.http.api import Api
 from app.http.models import PublicSale
@@ -21,6 +22,22 @@ def stock_left(available: int, stock: int) -> str:
         return "none"
     share = available / max(stock, 1)
     return "few" if share < FEW_SHARE else "some" if share < SOME_SHARE else "plenty"
+
+
+def draw_body(draw: Draw) -> dict[str, object]:
+    """A draw as DrawView describes it."""
+    return {
+        "state": draw.state.value,
+        "commitment": draw.commitment,
+        "sealed_at": rfc3339(draw.sealed_at) if draw.sealed_at else None,
+        "digest": draw.digest,
+        "entries": draw.entries,
+        "done_entries": draw.done_entries,
+        "won_orders": draw.won_orders,
+        "won_units": draw.won_units,
+        "seed": draw.seed,
+        "drawn_at": rfc3339(draw.drawn_at) if draw.drawn_at else None,
+    }
 
 
 def sales_blueprint(api: Api) -> Blueprint:
@@ -58,4 +75,6 @@ def _public(sight: Sight, api: Api) -> dict[str, object]:
         "limit_per_customer": sale.limit_per_customer,
         "stock_left": stock_left(sight.available, sale.stock),
         "waitlist_open": sight.waiting < sale.waitlist_limit,
+        "policy": sale.policy.value,
+        "draw": draw_body(sight.draw) if sight.draw is not None else None,
     }

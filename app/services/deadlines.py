@@ -1,4 +1,4 @@
-"""What is due by the clock alone: holds that expire, captures to ask for, waitlists that nothing can serve any more.
+"""What is due by the clock alone: holds that expire, captures to ask for, lotteries to draw, waitlists that nothing can serve.
 
 Several processes share the work by leases on slices of it. Leases only spare double work: what is settled is judged again in
 its transaction, by the database's clock, so two that look at the same order harm nobody.
@@ -13,6 +13,7 @@ from typing import Protocol
 from app.domain.ids import OUTBOX_SHARD_COUNT, outbox_shard
 from app.domain.sale import Phase, Sale
 from app.domain.settlement import Moved, OrderKey, Settlement
+from app.services.draw_keeper import DrawKeeper
 from app.services.settlement import ORDERS_PER_STEP, Unsettled, settle
 from app.storage.clock import DatabaseClock
 from app.storage.database import Conflict, FairdropDatabase, snapshot, transact
@@ -58,6 +59,7 @@ class Deadlines:
         self._sales: list[Sale] = []
         self._sales_known_at: float | None = None
         self._resting: dict[str, float] = {}
+        self._draws = DrawKeeper(database, writer)
         self.moved = 0
         self.overdue = 0
 
@@ -128,7 +130,14 @@ class Deadlines:
         return [sale for sale in sales if sale.phase(now) is Phase.CLOSED]
 
     def _end(self, sale: Sale, mine: Collection[int]) -> int:
-        """Lapse a page of the waitlist of a sale that is over, once no hold is left; how many orders it was."""
+        """Lapse a page of the waitlist of a sale that is over, once no hold is left; how many orders it was.
+
+        A lottery is drawn first.
+        """
+        if sale.is_lottery and not self._draws.is_drawn(sale.sale_id):
+            if _slots(sale.sale_id, sale.shard_count)[0] in mine:
+                self._draws.begin(sale.sale_id)
+            return 0
         with snapshot(self._database) as reads:
             if has_deadlines(reads, sale.sale_id):
                 return 0

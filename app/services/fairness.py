@@ -11,7 +11,7 @@ from app.domain.audit.findings import Finding
 from app.domain.errors import SaleNotFound
 from app.domain.fairness import measure_line
 from app.domain.fairness_statistics import Evenness, compare_ranks, evenness
-from app.services.fairness_report import FairnessReport, Plots, Points, RushFairness, Spread, spread_of
+from app.services.fairness_report import DrawFairness, FairnessReport, Plots, Points, RushFairness, Spread, spread_of
 from app.storage.answers import Answers, read_attempts
 from app.storage.audit import SaleStand, read_stand
 from app.storage.database import FairdropDatabase
@@ -21,6 +21,10 @@ from app.storage.workspace import Workspace
 
 PLOTTED = 400
 """Points of a curve: more than that no screen shows, and the page stays small."""
+
+
+ARRIVAL_PARTS = 10
+"""Of a lottery's line of entries, from the first tenth that came to the last."""
 
 
 def fairness(
@@ -58,6 +62,7 @@ def report_of(workspace: Workspace, stand: SaleStand, answers: Path | None, bega
         waitlistings=_waitlistings(line),
         rush=rush,
         plots=plots,
+        draw=_draw(line, stand),
         seconds=monotonic() - began,
     )
 
@@ -68,6 +73,12 @@ def _waitlistings(line: Line) -> dict[str, Evenness]:
         return {}
     sizes = line.commit_sizes(span)
     return {column: evenness(*line.waitlisted_by(column, span), sizes) for column in ("shard_id", "writer")}
+
+
+def _draw(line: Line, stand: SaleStand) -> DrawFairness | None:
+    if stand.draw is None or not stand.draw.is_drawn:
+        return None
+    return DrawFairness(evenness(*line.won_by_arrival(ARRIVAL_PARTS)), evenness(*line.won_by_shard()))
 
 
 def _rush(workspace: Workspace, sale_id: str, path: Path, plots: Plots) -> RushFairness:

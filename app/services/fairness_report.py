@@ -55,6 +55,14 @@ class RushFairness:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawFairness:
+    """Of a lottery: whether the draw took its winners alike from all parts of the line of entries, and from all shards."""
+
+    by_arrival: Evenness
+    by_shard: Evenness
+
+
+@dataclass(frozen=True, slots=True)
 class Plots:
     """What is drawn: places by arrival, waits for a unit by place, and shares of buyers answered or in line by then."""
 
@@ -68,7 +76,8 @@ class Plots:
 class FairnessReport:
     """How fair one sale was, as of one timestamp. `seconds`: how long the report took.
 
-    `commit_ms` is the difference of two clocks. `waitlistings` are by `shard_id` and by `writer`, at the tail.
+    `commit_ms` is the difference of two clocks. `draw` is of a drawn lottery only.
+    `waitlistings` are by `shard_id` and by `writer`, at the tail.
     """
 
     sale_id: str
@@ -84,6 +93,7 @@ class FairnessReport:
     waitlistings: dict[str, Evenness]
     rush: RushFairness | None
     plots: Plots
+    draw: DrawFairness | None = None
 
     @property
     def is_unfair(self) -> bool:
@@ -98,6 +108,10 @@ class FairnessReport:
     @property
     def verdict(self) -> str:
         """One line."""
+        if self.draw is not None and not self.is_unfair:
+            return (
+                "DRAWN BY LOT: no place follows from the time of arrival; fairdrop verify-draw checks the draw itself"
+            )
         if self.rush is None:
             return "NOT COMPARED with real time: no answers file was given"
         finding = self.rush.real_time
@@ -130,6 +144,7 @@ class FairnessReport:
                 "wait_for_a_unit_ms": _plain(self.unit_waits),
             },
             "waitlistings_at_the_tail": {name: asdict(even) for name, even in self.waitlistings.items()},
+            "draw": asdict(self.draw) if self.draw is not None else None,
             "rush": _rush_json(self.rush) if self.rush is not None else None,
         }
 

@@ -1,11 +1,13 @@
 """The seller's use cases: create, list, show, change, open, pause, close, restock. Each is safe to repeat."""
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from app.domain.draw import SEED_BYTES, Draw
 from app.domain.errors import SaleNotFound, SaleStateRefused, StorageUnavailable
 from app.domain.ids import restock_id
 from app.domain.sale import (
@@ -21,6 +23,7 @@ from app.domain.sale import (
 )
 from app.domain.stock import ShardState
 from app.storage.database import RETRY_AFTER_SECONDS, Conflict, FairdropDatabase, snapshot, transact
+from app.storage.draw import find_draw
 from app.storage.restock import restock_step
 from app.storage.sales import change_sale, create_sale, list_sales, sale_as_of
 from app.storage.stock import read_shards
@@ -31,12 +34,13 @@ RESTOCK_STEPS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class SaleView:
-    """A sale and its stock at one database timestamp."""
+    """A sale and its stock at one database timestamp; a lottery with its draw."""
 
     sale: Sale
     phase: Phase
     as_of: datetime
     shards: list[ShardState]
+    draw: Draw | None = None
 
 
 def new_sale(
@@ -71,7 +75,8 @@ def show(database: FairdropDatabase, sale_id: str) -> SaleView:
         sale, as_of = sale_as_of(reads, sale_id)
         if sale is None:
             raise SaleNotFound(sale_id=sale_id)
-        return SaleView(sale, sale.phase(as_of), as_of, read_shards(reads, sale_id))
+        draw = find_draw(reads, sale_id) if sale.is_lottery else None
+        return SaleView(sale, sale.phase(as_of), as_of, read_shards(reads, sale_id), draw)
 
 
 def page_of_sales(database: FairdropDatabase, after: str, page_size: int) -> tuple[list[Sale], str | None]:
@@ -83,11 +88,15 @@ def page_of_sales(database: FairdropDatabase, after: str, page_size: int) -> tup
 
 
 def create(database: FairdropDatabase, sale: Sale, writer: str) -> tuple[SaleView, bool]:
-    """Create a sale; True when it is new, False when the very same one was there. Raises InvalidValue or SaleExists."""
+    """Create a sale, a lottery with a seed of its own; True when it is new, False when the very same one was there.
+
+    Raises InvalidValue or SaleExists.
+    """
     check_terms(sale)
+    seed = secrets.token_bytes(SEED_BYTES) if sale.is_lottery else None
     for _ in range(2):
         try:
-            is_new, _committed = transact(database, "create-sale", create_sale, sale, writer)
+            is_new, _committed = transact(database, "create-sale", create_sale, sale, writer, seed)
         except Conflict:
             # Somebody created it between our read and our commit: read again, and compare.
             continue

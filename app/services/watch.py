@@ -14,6 +14,7 @@ from datetime import datetime
 
 from google.cloud.spanner_v1.snapshot import Snapshot
 
+from app.domain.draw import Draw
 from app.domain.errors import FairdropError, SaleNotFound, SoldOut, StorageUnavailable
 from app.domain.membership import OrderIdFilter
 from app.domain.sale import Phase, Sale
@@ -21,6 +22,7 @@ from app.domain.stock import ShardState
 from app.services.concurrency import Concurrency, Waiter
 from app.storage.clock import DatabaseClock
 from app.storage.database import RETRY_AFTER_SECONDS, FairdropDatabase, snapshot
+from app.storage.draw import find_draw
 from app.storage.orders import order_ids_after
 from app.storage.sales import sale_as_of
 from app.storage.stock import read_shards
@@ -69,6 +71,7 @@ class Sight:
     epoch: int
     all_orders: OrderIdFilter | None
     changed_at: float
+    draw: Draw | None = None
 
     @property
     def is_steady(self) -> bool:
@@ -84,8 +87,8 @@ class Sight:
         return error
 
     def sold_out_for(self, units: int) -> bool:
-        """Whether no stock was left for so many units, nor room on the waitlist."""
-        return units > self.available and self.waiting >= self.sale.waitlist_limit
+        """Whether no stock was left for so many units, nor room on the waitlist. A lottery never sells out."""
+        return not self.sale.is_lottery and units > self.available and self.waiting >= self.sale.waitlist_limit
 
     def age_ms(self, now: float) -> float:
         """Age at a monotonic time, in milliseconds; never less than the true age."""
@@ -232,15 +235,16 @@ class SaleWatch:
                 raise SaleNotFound(sale_id=self._sale_id)
             shards = read_shards(reads, self._sale_id)
             available, waiting = sum(s.available for s in shards), sum(s.waiting for s in shards)
+            draw = find_draw(reads, self._sale_id) if sale.is_lottery else None
             says_no = sale.phase(as_of) in (Phase.PAUSED, Phase.CLOSED) or (
-                available < sale.limit_per_customer and waiting >= sale.waitlist_limit
+                not sale.is_lottery and available < sale.limit_per_customer and waiting >= sale.waitlist_limit
             )
             all_orders = self._learn_orders(reads, sale, shards, epoch) if says_no else None
         self._clock.observe(as_of)
         before = self._sight
         is_same = before is not None and before.epoch == epoch and before.shards == shards
         changed_at = before.changed_at if before is not None and is_same else taken_at
-        self._sight = Sight(sale, shards, as_of, taken_at, available, waiting, epoch, all_orders, changed_at)
+        self._sight = Sight(sale, shards, as_of, taken_at, available, waiting, epoch, all_orders, changed_at, draw)
         return self._sight
 
     def _learn_orders(
@@ -251,7 +255,7 @@ class SaleWatch:
         Each order taken gives its shard a new version, so shards of a known version are passed over. What was learned of an
         earlier epoch is forgotten: its versions may be another database's.
         """
-        orders = sale.stock + sale.waitlist_limit
+        orders = sale.expected_crowd if sale.is_lottery else sale.stock + sale.waitlist_limit
         let_in = max(orders, LET_IN_PER_FILTER)
         if self._filter is None or self._filter_epoch != epoch or self._let_in > let_in:
             fresh = OrderIdFilter(orders + let_in)

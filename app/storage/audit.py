@@ -14,9 +14,11 @@ from google.cloud.spanner_v1.database import BatchSnapshot
 
 from app.domain.audit.delivery import LogShard
 from app.domain.audit.findings import micros
+from app.domain.draw import Draw
 from app.domain.sale import Sale
 from app.domain.stock import ShardState
 from app.storage.database import FairdropDatabase, batch_snapshot, snapshot
+from app.storage.draw import find_draw
 from app.storage.sales import sale_as_of
 from app.storage.stock import read_shards
 
@@ -27,7 +29,7 @@ _TYPES = {"sale": param_types.STRING}
 ORDERS = """
     SELECT CustomerId, OrderId, Status, Units, ShardId, Seq,
            UNIX_MICROS(PlacedAt), UNIX_MICROS(WaitlistedAt), UNIX_MICROS(DueAt), EventSeq,
-           UnitPriceMinor, Currency
+           UnitPriceMinor, Currency, DrawPlace, DrawResult
     FROM Orders@{FORCE_INDEX=_BASE_TABLE} WHERE SaleId = @sale"""
 
 EVENTS = """
@@ -61,6 +63,7 @@ class SaleStand:
     """A sale and its shards at one database timestamp, which everything else of an audit is read at, too.
 
     `log` has the cursors of the outbox of all sales, and `oldest_at` is when the first of them was created, in microseconds.
+    A lottery has its draw.
     """
 
     sale: Sale
@@ -69,6 +72,7 @@ class SaleStand:
     shards: list[ShardState]
     log: list[LogShard] = field(default_factory=list)
     oldest_at: int | None = None
+    draw: Draw | None = None
 
 
 def read_stand(database: FairdropDatabase, sale_id: str, as_of: datetime | None) -> SaleStand | None:
@@ -82,7 +86,8 @@ def read_stand(database: FairdropDatabase, sale_id: str, as_of: datetime | None)
         created_at = next(iter(reads.execute_sql(query, params={"sale": sale_id}, param_types=_TYPES)))[0]
         ((oldest,),) = reads.execute_sql("SELECT MIN(CreatedAt) FROM Sales")
         shards = read_shards(reads, sale_id)
-        return SaleStand(sale, as_of or read_at, created_at, shards, read_log(reads), micros(oldest))
+        draw = find_draw(reads, sale_id) if sale.is_lottery else None
+        return SaleStand(sale, as_of or read_at, created_at, shards, read_log(reads), micros(oldest), draw)
 
 
 def read_log(reads: Any) -> list[LogShard]:

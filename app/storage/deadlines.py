@@ -11,6 +11,7 @@ from google.cloud.spanner_v1.transaction import Transaction
 from app.domain.sale import Phase
 from app.domain.settlement import OrderKey, Settlement
 from app.domain.states import Trigger
+from app.storage.draw import is_drawn
 from app.storage.sales import find_sale
 from app.storage.settlement import settle_batch, waiting_keys
 
@@ -44,10 +45,13 @@ def has_deadlines(reads: Any, sale_id: str) -> bool:
 def lapse_page(transaction: Transaction, sale_id: str, at_most: int, database_time: datetime, writer: str) -> int:
     """End the waiting of up to `at_most` orders of a sale that is over and in which no hold is left; how many it was.
 
-    None while a hold is left: its failure would free units for them. All of it is judged in the read-write transaction.
+    None while a hold is left: its failure would free units for them; nor before a lottery is drawn to the end.
+    All of it is judged in the read-write transaction.
     """
     sale = find_sale(transaction, sale_id)
     if sale is None or sale.phase(database_time) is not Phase.CLOSED or has_deadlines(transaction, sale_id):
+        return 0
+    if sale.is_lottery and not is_drawn(transaction, sale_id):
         return 0
     lapses = [
         Settlement(key, Trigger.LAPSE, "deadlines", "the sale is over")

@@ -24,7 +24,7 @@ ALTER TABLE ledger ADD COLUMN written_by TEXT;
 _ORDERS = """
     SELECT CustomerId, OrderId, Status, Units, ShardId, Seq,
            UNIX_MICROS(PlacedAt), UNIX_MICROS(WaitlistedAt), UNIX_MICROS(DueAt), EventSeq,
-           UnitPriceMinor, Currency, UNIX_MICROS(ReceivedAt)
+           UnitPriceMinor, Currency, DrawPlace, DrawResult, UNIX_MICROS(ReceivedAt)
     FROM Orders@{FORCE_INDEX=_BASE_TABLE} WHERE SaleId = @sale"""
 
 _LEDGER = """
@@ -47,7 +47,7 @@ SELECT ROW_NUMBER() OVER (ORDER BY o.placed_at, o.shard_id, o.seq) AS place,
            SELECT MIN(e.committed_at) FROM events e
            WHERE e.customer_id = o.customer_id AND e.order_id = o.order_id
              AND e.trigger IN ('{Trigger.PROMOTE}', '{Trigger.PROMOTE_FREE}')) AS promoted_at,
-       o.status, o.customer_id, o.order_id
+       o.status, o.customer_id, o.order_id, o.draw_result
 FROM orders o;
 CREATE UNIQUE INDEX line_by_place ON line (place);
 CREATE INDEX line_by_key ON line (customer_id, order_id);
@@ -66,7 +66,7 @@ def fill_line(
 ) -> None:
     """Make the line of rows that come in no order: as an audit reads them, orders with ReceivedAt and the ledger with WrittenBy."""
     workspace.run(_COLUMNS)
-    workspace.fill("orders", 13, orders)
+    workspace.fill("orders", 15, orders)
     workspace.fill("events", 6, events)
     workspace.fill("ledger", 8, ledger)
     workspace.run("CREATE INDEX orders_by_key ON orders (customer_id, order_id);\n" + _LINE)
@@ -117,6 +117,22 @@ class Line:
     def still_waiting(self) -> int:
         """Orders in the waitlist now."""
         return self._workspace.number("SELECT COUNT(*) FROM line WHERE status = ?", Status.WAITLISTED)
+
+    def won_by_arrival(self, parts: int) -> tuple[dict[str, int], dict[str, int]]:
+        """How many entries won, and how many there are, in each of so many equal parts of the line of a lottery's entries."""
+        return self._won(f"printf('%02d', NTILE({parts:d}) OVER (ORDER BY place))")
+
+    def won_by_shard(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many of a lottery's entries won, and how many there are, in each shard."""
+        return self._won("shard_id")
+
+    def _won(self, group: str) -> tuple[dict[str, int], dict[str, int]]:
+        query = f"""
+            SELECT part, SUM(won), COUNT(*) FROM (
+                SELECT {group} AS part, draw_result = 'won' AS won FROM line WHERE draw_result IS NOT NULL) AS entries
+            GROUP BY part ORDER BY part"""  # noqa: S608  # columns of our own
+        rows = list(self._workspace.rows(query))
+        return {str(part): won for part, won, _ in rows}, {str(part): count for part, _, count in rows}
 
     def tail(self) -> tuple[int, int] | None:
         """The places around the first order that was waitlisted: as many before it as from it on; None when none was."""

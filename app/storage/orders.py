@@ -31,11 +31,12 @@ ORDER_COLUMNS = (
     "DueAt",
     "ConfirmedAt",
     "EventSeq",
+    "DrawPlace",
 )
 """In the order of Order's fields."""
 
-# No new order is confirmed: the hot path is spared the column.
-_ORDERS = (*ORDER_COLUMNS[:-2], "ReceivedAt", "PaymentMethod", "WaitlistedAt", "EventSeq", "UpdatedAt")
+# No new order is confirmed or drawn: the hot path is spared the columns.
+_ORDERS = (*ORDER_COLUMNS[:-3], "ReceivedAt", "PaymentMethod", "WaitlistedAt", "EventSeq", "UpdatedAt")
 EVENTS = ("CustomerId", "SaleId", "OrderId", "EventSeq", "Status", "Trigger", "Actor", "Reason", "CommittedAt")
 OUTBOX = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "EventType", "Payload")
 

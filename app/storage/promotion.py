@@ -18,31 +18,38 @@ from app.storage.rows import COMMIT_TIMESTAMP, NULL, insert, moment, number, tex
 WAITING_PAGE = 500
 """Waiting orders read at once from one shard's index."""
 
+_WAITING = ("CustomerId", "OrderId", "Units", "ShardId", "WaitlistedAt", "Seq")
+_LINE = ("OrdersByWaitlistedAt", ("WaitlistedAt", "Seq"))
+_DRAWN_LINE = ("OrdersByDrawPlace", ("DrawPlace", "WaitlistedAt"))
+"""The index that has a shard's line in its order, and the index's columns after the shard."""
 
-def waitlist(
-    transaction: Transaction, sale_id: str, shards: Iterable[ShardState], units: int
-) -> Iterator[WaitingOrder]:
-    """The waitlist in queue order, over all of these shards, read page by page as far as it is asked for.
+
+def waitlist(transaction: Transaction, sale: Sale, shards: Iterable[ShardState], units: int) -> Iterator[WaitingOrder]:
+    """The waitlist in queue order (in a lottery in the order of the draw), over all of these shards.
+
+    It is read page by page as far as it is asked for.
 
     `units` is how many there are to give: no more orders than that can be served, so first pages are no larger.
     """
     first_page = min(units + 1, WAITING_PAGE)
-    lines = [_line_of_shard(transaction, sale_id, shard.shard_id, first_page) for shard in shards if shard.waiting]
+    lines = [_line_of_shard(transaction, sale, shard.shard_id, first_page) for shard in shards if shard.waiting]
     return heapq.merge(*lines, key=lambda order: order.position)
 
 
-def _line_of_shard(transaction: Transaction, sale_id: str, shard_id: int, first_page: int) -> Iterator[WaitingOrder]:
-    prefix: list[object] = [sale_id, shard_id]
+def _line_of_shard(transaction: Transaction, sale: Sale, shard_id: int, first_page: int) -> Iterator[WaitingOrder]:
+    index, by = _DRAWN_LINE if sale.is_lottery else _LINE
+    columns = (*_WAITING, "DrawPlace") if sale.is_lottery else _WAITING
+    places = [columns.index(column) for column in by]
+    prefix: list[object] = [sale.sale_id, shard_id]
     start: dict[str, list[object]] = {"start_closed": prefix}
-    columns = ("CustomerId", "OrderId", "Units", "ShardId", "WaitlistedAt", "Seq")
     page = first_page
     while True:
         keys = KeySet(ranges=[KeyRange(**start, end_closed=prefix)])
-        rows = list(transaction.read("Orders", columns, keys, index="OrdersByWaitlistedAt", limit=page))
+        rows = list(transaction.read("Orders", columns, keys, index=index, limit=page))
         yield from (WaitingOrder(*row) for row in rows)
         if len(rows) < page:
             return
-        start = {"start_open": [*prefix, rows[-1][4], rows[-1][5]]}
+        start = {"start_open": [*prefix, *(rows[-1][place] for place in places)]}
         page = WAITING_PAGE
 
 

@@ -47,7 +47,7 @@ def restock_step(
         raise InvalidValue(field="units", rule=f"must keep the stock within {MAX_STOCK_UNITS}")
     shards = read_shards(transaction, sale_id)
     book = StockBook(shards)
-    waiting = waitlist(transaction, sale_id, shards, left + book.total_available)
+    waiting = waitlist(transaction, sale, shards, left + book.total_available)
     promotion, used = promote(sale, book, waiting, left, PROMOTIONS_PER_STEP)
     if len(promotion.orders) < PROMOTIONS_PER_STEP:
         spread_over(book, [shard.shard_id for shard in shards], left - used)

@@ -13,6 +13,7 @@ from app.domain.errors import SaleExists, SaleNotFound
 from app.domain.sale import Policy, Sale, SaleState, spread
 from app.domain.stock import Cause, ShardState
 from app.storage.database import read_timestamp
+from app.storage.draw import insert_draw
 from app.storage.stock import read_shards, write_shards
 
 _COLUMNS = (
@@ -70,9 +71,10 @@ def list_sales(reads: Any, after: str, page_size: int) -> list[Sale]:
     return [_sale(row) for row in reads.read("Sales", _COLUMNS, keys, limit=page_size)]
 
 
-def create_sale(transaction: Transaction, sale: Sale, writer: str) -> bool:
+def create_sale(transaction: Transaction, sale: Sale, writer: str, seed: bytes | None = None) -> bool:
     """Insert a sale and spread its stock over its shards; False if the very same sale is there already.
 
+    A lottery commits itself to `seed` in the same transaction.
     Raises SaleExists for another sale of the same id.
     """
     stored = find_sale(transaction, sale.sale_id)
@@ -85,6 +87,8 @@ def create_sale(transaction: Transaction, sale: Sale, writer: str) -> bool:
     )
     shards = [ShardState(i, 1, units, units, 0) for i, units in enumerate(spread(sale.stock, sale.shard_count))]
     write_shards(transaction, sale.sale_id, shards, Cause.CREATED, writer, new=True)
+    if seed is not None:
+        insert_draw(transaction, sale.sale_id, seed)
     return True
 
 

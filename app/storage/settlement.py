@@ -89,7 +89,7 @@ def _share_out(transaction: Transaction, sale: Sale, applied: Applied, writer: s
     if applied.freed and waiting_keys(transaction, sale.sale_id, 1):
         shards = read_shards(transaction, sale.sale_id)
         units = applied.freed.total() + sum(shard.available for shard in shards)
-        waiting = waitlist(transaction, sale.sale_id, shards, units)
+        waiting = waitlist(transaction, sale, shards, units)
     else:
         shards, waiting = read_some_shards(transaction, sale.sale_id, applied.shard_ids), iter(())
     book = StockBook(shards)

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
+from app.domain.audit.draw import DrawEvent
 from app.domain.audit.rows import (
     History,
     LedgerRow,
@@ -31,7 +32,7 @@ CACHE_KIB = 65_536
 
 _TABLES = """
 CREATE TABLE orders (customer_id TEXT, order_id TEXT, status TEXT, units INT, shard_id INT, seq INT, placed_at INT,
-    waitlisted_at INT, due_at INT, event_seq INT, unit_price_minor INT, currency TEXT);
+    waitlisted_at INT, due_at INT, event_seq INT, unit_price_minor INT, currency TEXT, draw_place INT, draw_result TEXT);
 CREATE TABLE events (customer_id TEXT, order_id TEXT, event_seq INT, status TEXT, trigger TEXT, committed_at INT);
 CREATE TABLE outbox (order_id TEXT, event_seq INT, event_type TEXT, outbox_shard INT, created_at INT, status TEXT);
 CREATE TABLE ledger (shard_id INT, version INT, allocated INT, available INT, waiting INT, cause TEXT, committed_at INT);
@@ -50,7 +51,8 @@ CREATE INDEX events_by_key ON events (customer_id, order_id, event_seq);
 CREATE INDEX outbox_by_event ON outbox (order_id, event_seq);
 """
 
-# What each order's events did to its shard, summed by commit; and who stood in the waitlist from when to when. An event's
+# What each order's events did to its shard, summed by commit; and who stood in the waitlist from when to when: since the order
+# came, or since the draw put it there; then it stands by the draw's place, whatever shard it came to. An event's
 # effect follows from the status before it, by the domain's table of transitions. Outside it an event has none.
 _DERIVED = """
 INSERT INTO moves
@@ -63,11 +65,13 @@ FROM (
 GROUP BY shard_id, committed_at;
 CREATE INDEX moves_by_commit ON moves (shard_id, committed_at);
 INSERT INTO waits
-SELECT o.placed_at, o.shard_id, o.seq, o.units, second.committed_at, o.customer_id, o.order_id
+SELECT first.committed_at, IIF(o.draw_place IS NULL, o.shard_id, 0), COALESCE(o.draw_place, o.seq), o.units, second.committed_at,
+    o.customer_id, o.order_id
 FROM orders o
-JOIN events first ON first.customer_id = o.customer_id AND first.order_id = o.order_id AND first.event_seq = 1
-LEFT JOIN events second ON second.customer_id = o.customer_id AND second.order_id = o.order_id AND second.event_seq = 2
-WHERE first.status = 'WAITLISTED';
+JOIN events first ON first.customer_id = o.customer_id AND first.order_id = o.order_id AND first.status = 'WAITLISTED'
+LEFT JOIN events second
+    ON second.customer_id = o.customer_id AND second.order_id = o.order_id AND second.event_seq = first.event_seq + 1;
+CREATE INDEX waits_by_order ON waits (customer_id, order_id);
 CREATE INDEX waits_by_size ON waits (units, placed_at, shard_id, seq);
 """
 
@@ -109,6 +113,11 @@ class Workspace:
         """Put rows into a table, as they come."""
         marks = ", ".join("?" * width)
         self._base.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  # a name from our own code
+
+    def put(self, table: str, row: Sequence[Any]) -> None:
+        """Put one row into a table."""
+        marks = ", ".join("?" * len(row))
+        self._base.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608  # a name from our own code
 
     def rows(self, query: str, *values: Any) -> Iterator[Any]:
         """The rows of a query, each a tuple, streamed."""
@@ -169,9 +178,9 @@ class Workspace:
         """Every promotion, by commit and queue position."""
         marks = ", ".join("?" * len(triggers))
         query = f"""
-            SELECT e.committed_at, o.placed_at, o.shard_id, o.seq, o.units
-            FROM events e JOIN orders o ON o.customer_id = e.customer_id AND o.order_id = e.order_id
-            WHERE e.trigger IN ({marks}) ORDER BY e.committed_at, o.placed_at, o.shard_id, o.seq"""  # noqa: S608
+            SELECT e.committed_at, w.placed_at, w.shard_id, w.seq, w.units
+            FROM events e JOIN waits w ON w.customer_id = e.customer_id AND w.order_id = e.order_id
+            WHERE e.trigger IN ({marks}) ORDER BY e.committed_at, w.placed_at, w.shard_id, w.seq"""  # noqa: S608
         return (Promoted(*row) for row in self.rows(query, *triggers))
 
     def redemptions(self) -> Iterator[Redeemed]:
@@ -181,6 +190,14 @@ class Workspace:
             FROM redemptions r LEFT JOIN orders o ON o.order_id = r.order_id
             ORDER BY r.order_id, r.redeemed_at"""
         return (Redeemed(*row) for row in self.rows(query))
+
+    def draw_events(self) -> Iterator[DrawEvent]:
+        """Every order that has a place of a draw, with what its second event was."""
+        query = """
+            SELECT o.customer_id, o.order_id, o.draw_result, e.trigger FROM orders o
+            LEFT JOIN events e ON e.customer_id = o.customer_id AND e.order_id = o.order_id AND e.event_seq = 2
+            WHERE o.draw_place IS NOT NULL ORDER BY o.draw_place"""
+        return map(DrawEvent._make, self.rows(query))
 
     def orders(self, where: str, order_by: str, *values: Any) -> Iterator[StoredOrder]:
         """Orders, some of them, in an order."""

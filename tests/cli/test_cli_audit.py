@@ -25,6 +25,7 @@ CHECKS = [
     (2, "never undersold"),
     (2, "everything is settled"),
     (3, "first come, first served"),
+    (3, "the draw is by the rule"),
     (4, "one line in the ledger a request"),
     (4, "every history is whole"),
     (5, "the limit per customer"),

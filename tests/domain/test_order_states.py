@@ -18,20 +18,23 @@ from app.domain.states import (
 
 # One row a trigger, one column a state, as docs/design.md draws it. A dot: refused.
 MATRIX = """
-             new        PENDING        AUTHORIZED     PLACED WAITLISTED PAYMENT_FAILED EXPIRED CANCELLED LAPSED
-reserve      PENDING    .              .              .      .          .              .       .         .
-claim        PLACED     .              .              .      .          .              .       .         .
-waitlist     WAITLISTED .              .              .      .          .              .       .         .
-promote      .          .              .              .      PENDING    .              .       .         .
-promote_free .          .              .              .      PLACED     .              .       .         .
-authorize    .          AUTHORIZED     .              .      .          PAYMENT_FAILED EXPIRED CANCELLED .
-decline      .          PAYMENT_FAILED .              .      .          .              .       .         .
-expire       .          EXPIRED        .              .      .          .              .       .         .
-confirm      .          .              AUTHORIZED     .      .          .              .       .         .
-capture      .          .              PLACED         .      .          PAYMENT_FAILED EXPIRED CANCELLED .
-capture_fail .          .              PAYMENT_FAILED .      .          .              .       .         .
-cancel       .          CANCELLED      CANCELLED      .      CANCELLED  .              .       .         .
-lapse        .          .              .              .      LAPSED     .              .       .         .
+             new        ENTERED    PENDING        AUTHORIZED     PLACED WAITLISTED PAYMENT_FAILED EXPIRED CANCELLED LAPSED
+enter        ENTERED    .          .              .              .      .          .              .       .         .
+draw         .          PENDING    .              .              .      .          .              .       .         .
+draw_free    .          PLACED     .              .              .      .          .              .       .         .
+reserve      PENDING    .          .              .              .      .          .              .       .         .
+claim        PLACED     .          .              .              .      .          .              .       .         .
+waitlist     WAITLISTED WAITLISTED .              .              .      .          .              .       .         .
+promote      .          .          .              .              .      PENDING    .              .       .         .
+promote_free .          .          .              .              .      PLACED     .              .       .         .
+authorize    .          .          AUTHORIZED     .              .      .          PAYMENT_FAILED EXPIRED CANCELLED .
+decline      .          .          PAYMENT_FAILED .              .      .          .              .       .         .
+expire       .          .          EXPIRED        .              .      .          .              .       .         .
+confirm      .          .          .              AUTHORIZED     .      .          .              .       .         .
+capture      .          .          .              PLACED         .      .          PAYMENT_FAILED EXPIRED CANCELLED .
+capture_fail .          .          .              PAYMENT_FAILED .      .          .              .       .         .
+cancel       .          CANCELLED  CANCELLED      CANCELLED      .      CANCELLED  .              .       .         .
+lapse        .          LAPSED     .              .              .      LAPSED     .              .       .         .
 """
 HEAD, *ROWS = MATRIX.strip().splitlines()
 EXPECTED = {
@@ -100,9 +103,9 @@ def test_an_order_that_holds_units_which_are_not_paid_for_has_a_deadline_and_no_
     assert all((status, trigger) in TRANSITIONS for status, trigger in DEADLINES.items())
 
 
-def test_live_orders_are_those_that_hold_units_or_wait_for_them() -> None:
+def test_live_orders_are_those_that_hold_units_or_may_yet_be_given_some() -> None:
     assert {Status.PENDING, Status.AUTHORIZED, Status.PLACED} == HOLDING
-    assert HOLDING | {Status.WAITLISTED} == LIVE
+    assert HOLDING | {Status.WAITLISTED, Status.ENTERED} == LIVE
 
 
 def test_every_status_is_reached_from_a_new_order() -> None:

@@ -22,6 +22,8 @@ MEMBERS = {
     "limit_per_customer",
     "stock_left",
     "waitlist_open",
+    "policy",
+    "draw",
 }
 
 

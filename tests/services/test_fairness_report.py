@@ -293,7 +293,8 @@ def test_a_page_of_many_orders_stays_small() -> None:
     world = World(audited_sale(stock=10))
     noon = micros(world.now)
     orders = [
-        [f"c{i}", f"o{i}", "PLACED", 1, i % 3, 0, noon + i, None, None, 1, 100, "EUR", noon] for i in range(5_000)
+        [f"c{i}", f"o{i}", "PLACED", 1, i % 3, 0, noon + i, None, None, 1, 100, "EUR", None, None, noon]
+        for i in range(5_000)
     ]
     stand = SaleStand(world.sale, world.now, world.created_at, [])
     with Workspace() as workspace:

@@ -24,6 +24,8 @@ class StoredOrder(NamedTuple):
     event_seq: int
     unit_price_minor: int
     currency: str
+    draw_place: int | None = None
+    draw_result: str | None = None
 
     @property
     def position(self) -> Position:
@@ -96,7 +98,10 @@ class Start(NamedTuple):
 
 
 class Waiter(NamedTuple):
-    """An order that was waitlisted when it came; `left_at` is when it left the waitlist, None while it waits."""
+    """An order that was waitlisted, when it came or by a draw; `left_at` is when it left the waitlist, None while it waits.
+
+    Of an order that a draw waitlisted, `placed_at` is when that was, and `seq` the place that it gave.
+    """
 
     placed_at: int
     shard_id: int
@@ -113,7 +118,7 @@ class Waiter(NamedTuple):
 
 
 class Promoted(NamedTuple):
-    """An order that a commit took from the waitlist."""
+    """An order that a commit took from the waitlist; the columns are a Waiter's."""
 
     committed_at: int
     placed_at: int

@@ -8,13 +8,13 @@ from app.domain.states import Status
 
 
 def not_ended(orders: Iterable[StoredOrder], *, is_over: bool) -> Iterator[Violation]:
-    """Orders that still wait for something: for their payment, or in the waitlist of a sale that is over."""
+    """Orders that still wait for something: for their payment, or in the waitlist or for the draw of a sale that is over."""
     for order in orders:
         name = order_name(order.customer_id, order.order_id)
         if order.status in (Status.PENDING, Status.AUTHORIZED):
             yield Violation(name, f"is still {order.status}")
-        elif order.status == Status.WAITLISTED and is_over:
-            yield Violation(name, "is still WAITLISTED, and the sale is over")
+        elif order.status in (Status.WAITLISTED, Status.ENTERED) and is_over:
+            yield Violation(name, f"is still {order.status}, and the sale is over")
 
 
 def lapsed_beside_stock(available: int, lapsed: Iterable[StoredOrder]) -> Iterator[Violation]:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.domain.audit import orders, queue, redemptions, stock
+from app.domain.audit import draw, orders, queue, redemptions, stock
 from app.domain.audit.findings import Finding, Violation, at, micros
+from app.domain.draw import Entry
 from app.domain.states import LIVE, Status, Trigger
 from app.services.audit import money_checks
 from app.services.audit.evidence import Evidence
@@ -90,6 +91,23 @@ def first_come_first_served(evidence: Evidence, finding: Finding) -> None:
     finding.take(queue.passed_over(evidence.moments(), workspace.promotions(promotions), workspace.waiting_lines()))
 
 
+def drawn_by_the_rule(evidence: Evidence, finding: Finding) -> None:
+    """A lottery's places and results against its seed, its entries and its stock."""
+    stand, workspace = evidence.stand, evidence.workspace
+    placed = workspace.number("SELECT COUNT(*) FROM orders WHERE draw_place IS NOT NULL")
+    entered = workspace.number("SELECT COUNT(*) FROM orders WHERE status = ?", Status.ENTERED)
+    finding.take(draw.record_breaks(stand.sale, stand.draw, placed, entered))
+    finding.figures = {"draw": stand.draw.state if stand.draw else "none", "drawn": placed, "entered": entered}
+    in_draw = "(o.draw_place IS NOT NULL OR o.status = ?)"
+    finding.take(draw.entered_twice(workspace.orders(in_draw, "o.customer_id, o.order_id", Status.ENTERED)))
+    if stand.draw is None:
+        return
+    by_id = workspace.orders(in_draw, "o.order_id", Status.ENTERED)
+    finding.take(draw.digest_kept(stand.draw, (Entry(order.order_id, order.units) for order in by_id)))
+    finding.take(draw.places_kept(stand.draw, workspace.orders("o.draw_place IS NOT NULL", "o.draw_place, o.order_id")))
+    finding.take(draw.results_kept(stand.sale, workspace.draw_events()))
+
+
 def one_line_a_request(evidence: Evidence, finding: Finding) -> None:
     """Ids and queue positions are nobody else's."""
     workspace = evidence.workspace
@@ -156,6 +174,7 @@ CHECKS: tuple[Check, ...] = (
     Check("never undersold", 2, never_undersold),
     Check("everything is settled", 2, money_checks.everything_is_settled),
     Check("first come, first served", 3, first_come_first_served),
+    Check("the draw is by the rule", 3, drawn_by_the_rule),
     Check("one line in the ledger a request", 4, one_line_a_request),
     Check("every history is whole", 4, histories_are_whole),
     Check("the limit per customer", 5, limit_per_customer),

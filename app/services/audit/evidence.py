@@ -111,7 +111,7 @@ def gathered(
 
 def fill(workspace: Workspace, rows: SaleRows) -> None:
     """Put a sale's rows into a workspace."""
-    workspace.fill("orders", 12, rows.orders)
+    workspace.fill("orders", 14, rows.orders)
     workspace.fill("events", 6, rows.events)
     workspace.fill("outbox", 6, rows.outbox)
     workspace.fill("ledger", 7, rows.ledger)

@@ -37,10 +37,12 @@ def everything_is_settled(evidence: Evidence, finding: Finding) -> None:
     placed = workspace.number("SELECT SUM(units) FROM orders WHERE status = ?", Status.PLACED)
     finding.figures = {"stock": stand.sale.stock, "placed_units": placed, "units_left": evidence.available}
     is_over = stand.sale.phase(stand.as_of) is Phase.CLOSED
-    waits = (Status.PENDING, Status.AUTHORIZED, Status.WAITLISTED)
-    left = workspace.orders("o.status IN (?, ?, ?)", "o.placed_at, o.shard_id, o.seq", *waits)
+    waits = (Status.PENDING, Status.AUTHORIZED, Status.WAITLISTED, Status.ENTERED)
+    left = workspace.orders("o.status IN (?, ?, ?, ?)", "o.placed_at, o.shard_id, o.seq", *waits)
     finding.take(settled.not_ended(left, is_over=is_over))
-    lapsed = workspace.orders("o.status = ?", "o.placed_at, o.shard_id, o.seq", Status.LAPSED)
+    # Whom a draw put behind the waitlist never waited, as nobody does whom a full waitlist turns away.
+    waited = "EXISTS (SELECT 1 FROM waits w WHERE w.customer_id = o.customer_id AND w.order_id = o.order_id)"
+    lapsed = workspace.orders(f"o.status = ? AND {waited}", "o.placed_at, o.shard_id, o.seq", Status.LAPSED)
     finding.take(settled.lapsed_beside_stock(evidence.available, lapsed))
 
 
