@@ -6,6 +6,7 @@ database says what is next, and every one of them works out the same.
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -89,17 +90,16 @@ def _draw_on(
     database: FairdropDatabase, clock: DatabaseClock, record: Draw, entries: EntrySort, writer: str, say: Say
 ) -> Draw:
     """Batch by batch from where the record stands, which somebody else may move on, too."""
-    rest = entries.drawn(record, record.done_entries)
     while not record.is_drawn:
-        batch, first = tuple(islice(rest, ENTRIES_PER_STEP)), record.done_entries
-        record = _draw_batch(database, clock, record, batch, writer)
-        say(record)
-        if record.done_entries != first + len(batch):
-            rest = entries.drawn(record, record.done_entries)
-        elif not (batch or record.is_drawn):
-            raise DrawBroken(
-                record.sale_id, f"{record.entries} entries were sealed, and {record.done_entries} are there"
-            )
+        with closing(entries.drawn(record, record.done_entries)) as rest:
+            is_next = True
+            while is_next and not record.is_drawn:
+                batch, first = tuple(islice(rest, ENTRIES_PER_STEP)), record.done_entries
+                record = _draw_batch(database, clock, record, batch, writer)
+                say(record)
+                is_next = record.done_entries == first + len(batch)
+                if is_next and not (batch or record.is_drawn):
+                    raise DrawBroken(record.sale_id, f"{record.entries} entries were sealed, and {first} are there")
     return record
 
 

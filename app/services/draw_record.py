@@ -103,9 +103,13 @@ def verify(
         own = _Own(order_id)
         finding.take(head_breaks(head, commitment, digest))
         workspace.run("CREATE TABLE drawn (order_id TEXT, units INT)")
-        finding.take(drawn_breaks(head, _kept(workspace, own.watched(_drawn(lines)))))
-        by_id = map(Entry._make, workspace.rows("SELECT order_id, units FROM drawn ORDER BY order_id"))
-        finding.take(digest_breaks(head, by_id))
+        rows = Finding("the entries", None)
+        rows.take(drawn_breaks(head, _kept(workspace, own.watched(_drawn(lines)))))
+        # What is wrong as a whole is named first: of single entries there may be more than are named.
+        by_id = "SELECT order_id, units FROM drawn ORDER BY order_id"
+        finding.take(digest_breaks(head, map(Entry._make, workspace.rows(by_id))))
+        finding.take(rows.violations)
+        finding.violation_count += rows.violation_count - len(rows.violations)
     return Verification(head, finding, own.entry)
 
 

@@ -1,6 +1,6 @@
 """Where a draw sorts its entries: by id for their digest, by rank for their places. SQLite does it on disk, in bounded memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -36,9 +36,12 @@ class EntrySort:
             "FROM ranked"
         )
 
-    def drawn(self, draw: Draw, first: int) -> Iterator[DrawnEntry]:
-        """The ranked entries with their results: winners by place, then those who wait, then the rest; without `first` of them."""
-        return islice(self._all(draw.stock or 0, draw.waitlist_limit or 0), first, None)
+    def drawn(self, draw: Draw, first: int) -> Generator[DrawnEntry, None, None]:
+        """The ranked entries with their results: winners by place, then those who wait, then the rest; without `first` of them.
+
+        To be closed before the workspace is.
+        """
+        yield from islice(self._all(draw.stock or 0, draw.waitlist_limit or 0), first, None)
 
     def _all(self, stock: int, waitlist_limit: int) -> Iterator[DrawnEntry]:
         query = "SELECT place, order_id, units, customer_id, shard_id FROM placed ORDER BY place"

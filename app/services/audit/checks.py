@@ -102,8 +102,8 @@ def drawn_by_the_rule(evidence: Evidence, finding: Finding) -> None:
     finding.take(draw.entered_twice(workspace.orders(in_draw, "o.customer_id, o.order_id", Status.ENTERED)))
     if stand.draw is None:
         return
-    by_id = workspace.orders(in_draw, "o.order_id", Status.ENTERED)
-    finding.take(draw.digest_kept(stand.draw, (Entry(order.order_id, order.units) for order in by_id)))
+    entries = (Entry(order.order_id, order.units) for order in workspace.orders(in_draw, "o.order_id", Status.ENTERED))
+    finding.take(draw.digest_kept(stand.draw, entries))
     finding.take(draw.places_kept(stand.draw, workspace.orders("o.draw_place IS NOT NULL", "o.draw_place, o.order_id")))
     finding.take(draw.results_kept(stand.sale, workspace.draw_events()))
 
