@@ -29,6 +29,7 @@ WARM_SEED = 987_654
 WARM_SECONDS = 1.0
 SALE_STOCK = 10**6
 SALE_LIMIT = 1_000
+DRAW_ENTRIES = 1_000_000
 """Units a customer: a bench asks the same buyers again."""
 
 
@@ -50,24 +51,31 @@ class Round:
 
 
 class Stage:
-    """An emulator with the schema, and the buyers' tokens."""
+    """An emulator with the schema, the buyers' tokens, and how many entries a lottery is to have."""
 
-    def __init__(self, settings: Settings, database: FairdropDatabase, folder: Path, buyers: int) -> None:
+    def __init__(self, settings: Settings, database: FairdropDatabase, folder: Path, buyers: int, entries: int) -> None:
         """Use what `staged` has made."""
         self.settings = settings
         self.database = database
         self.folder = folder
         self.buyers = buyers
+        self.entries = entries
         self._sales = 0
 
-    def new_sale(self, stock: int = SALE_STOCK, waitlist_limit: int = 0, limit_per_customer: int = SALE_LIMIT) -> str:
+    def new_sale(
+        self,
+        stock: int = SALE_STOCK,
+        waitlist_limit: int = 0,
+        limit_per_customer: int = SALE_LIMIT,
+        policy: str = "fcfs",
+    ) -> str:
         """An open sale that nobody has ordered from; returns its id."""
         self._sales += 1
         now = datetime.now(UTC)
         sale = sales.new_sale(
             sale_id=f"bench-{self._sales}",
             name="bench",
-            policy="fcfs",
+            policy=policy,
             unit_price_minor=49_900,
             currency="EUR",
             stock=stock,
@@ -178,7 +186,7 @@ class _TokensInTurn:
 
 
 @contextmanager
-def staged(buyers: int) -> Iterator[Stage]:
+def staged(buyers: int, entries: int = DRAW_ENTRIES) -> Iterator[Stage]:
     """A stage for the length of a block, with nothing left behind. An emulator that is given in the environment is used."""
     with TemporaryDirectory(prefix="fairdrop-bench-") as name, running(spanner=True, pubsub=True) as emulators:
         os.environ.update(emulators.environment)
@@ -191,7 +199,7 @@ def staged(buyers: int) -> Iterator[Stage]:
         with (folder / "tokens.tsv").open("w") as file:
             for index in range(buyers):
                 file.write("\t".join(tokens.token(index)) + "\n")
-        yield Stage(settings, connect(settings), folder, buyers)
+        yield Stage(settings, connect(settings), folder, buyers, entries)
 
 
 def _cpu_seconds(server: Child) -> tuple[float, float]:

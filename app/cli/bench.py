@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.bench.measures import Figure, Say
-from app.bench.stage import Stage, staged
+from app.bench.stage import DRAW_ENTRIES, Stage, staged
 
 MEASURES = {
     "orders": "measures:orders",
@@ -23,10 +23,14 @@ MEASURES = {
     "peers": "measures_peers:peers",
     "money": "money:money",
     "stored": "stored:stored",
+    "draw": "draws:draw",
 }
 """Name: module of app.bench and function; imported when asked for, since the peers' drivers are no part of the service."""
 
 EXIT_NOT_REACHED = 1
+
+ON_DEMAND = ("stored", "draw")
+"""Measured only when named: they take minutes, and much memory."""
 
 
 @click.command("bench")
@@ -35,9 +39,16 @@ EXIT_NOT_REACHED = 1
 @click.option(
     "--rounds", default=3, show_default=True, type=click.IntRange(1), help="Rounds of each; the median counts."
 )
+@click.option(
+    "--entries",
+    default=DRAW_ENTRIES,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Entries of the lottery of `draw`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def bench(names: tuple[str, ...], buyers: int, rounds: int, as_json: bool) -> None:
-    """Measure NAMEs (all but `stored` unless given) on an emulator of its own, as ratios taken side by side.
+def bench(names: tuple[str, ...], buyers: int, rounds: int, entries: int, as_json: bool) -> None:
+    """Measure NAMEs (all but `stored` and `draw` unless given) on an emulator of its own, as ratios taken side by side.
 
     \b
     orders    orders taken a second against a bare handler and against a transaction an order; commits
@@ -49,15 +60,16 @@ def bench(names: tuple[str, ...], buyers: int, rounds: int, as_json: bool) -> No
     budget    processor time of a worker an order, step by step
     peers     the same order on PostgreSQL and on Redis, where these are installed; one and two workers
     stored    orders a second with 1,000,000 orders stored against none (takes minutes and some 12 GB)
+    draw      a lottery of 1,000,000 entries: draw, export, verification, and their memory (takes minutes and some 12 GB)
 
     \b
     Example: fairdrop bench orders sold-out --rounds 5
     Exit codes: 0, every bound reached; 1, some not.
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     say = Console(stderr=True).print
-    chosen = names or tuple(name for name in MEASURES if name != "stored")
+    chosen = names or tuple(name for name in MEASURES if name not in ON_DEMAND)
     figures: list[Figure] = []
-    with staged(buyers) as stage:
+    with staged(buyers, entries) as stage:
         for name in chosen:
             figures.extend(_measure(name)(stage, rounds, say))
     if as_json:

@@ -34,13 +34,12 @@ _CHANGED = (
     "SaleId",
     "OrderId",
     "Status",
-    "DueAt",
-    "WaitlistedAt",
     "EventSeq",
     "DrawPlace",
     "DrawResult",
     "UpdatedAt",
 )
+"""Of every entry. DueAt and WaitlistedAt, which are NULL before, are written only to those who get one: each costs an index."""
 
 
 class DrawnEntry(NamedTuple):
@@ -101,9 +100,9 @@ def _sale_and_draw(transaction: Transaction, sale_id: str) -> tuple[Sale, Draw]:
 
 @dataclass(slots=True)
 class _Rows:
-    """What a batch writes, besides the shards and the record."""
+    """What a batch writes, besides the shards and the record. Orders by the columns that are written further."""
 
-    orders: list[Sequence[Any]] = field(default_factory=list)
+    orders: dict[tuple[str, ...], list[Sequence[Any]]] = field(default_factory=dict)
     events: list[Sequence[Any]] = field(default_factory=list)
     outbox: list[Sequence[Any]] = field(default_factory=list)
 
@@ -131,7 +130,8 @@ def draw_batch(
             raise DrawBroken(sale_id, f"entry {entry.order_id} is {row[2] if row else 'gone'} before it is drawn")
         _draw(sale, book, rows, entry, row, database_time)
     if batch:
-        update(transaction, "Orders", _CHANGED, rows.orders)
+        for columns, orders in rows.orders.items():
+            update(transaction, "Orders", (*_CHANGED, *columns), orders)
         insert(transaction, "OrderEvents", EVENTS, rows.events)
         insert(transaction, "Outbox", OUTBOX, rows.outbox)
     write_shards(transaction, sale_id, book.changes(), Cause.DRAWN, writer)
@@ -188,18 +188,22 @@ def _write(
         body = text(payload(entry, sale, outcome.status, price, method))
         rows.outbox.append((shard, COMMIT_TIMESTAMP, name, number(seq), text(outcome.event), body))
     trigger, last = steps[-1]
-    rows.orders.append(
+    further: dict[str, Any] = {}
+    if last.status in HOLDING:
+        further["DueAt"] = moment(due_at(sale, last.status, trigger, database_time))
+    if last.status is Status.WAITLISTED:
+        further["WaitlistedAt"] = moment(placed_at)
+    rows.orders.setdefault(tuple(further), []).append(
         (
             customer,
             sale_id,
             name,
             text(last.status.value),
-            moment(due_at(sale, last.status, trigger, database_time)) if last.status in HOLDING else NULL,
-            moment(placed_at) if last.status is Status.WAITLISTED else NULL,
             number(event_seq + len(steps)),
             number(entry.place),
             text(entry.result.value),
             COMMIT_TIMESTAMP,
+            *further.values(),
         )
     )
 

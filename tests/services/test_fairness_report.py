@@ -1,5 +1,6 @@
 """The fairness report over a sale in memory: what it finds, what it says, and what its page keeps to itself."""
 
+import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from audit_world import SALE_ID, World, audited_sale, told
 
 from app.domain.audit.findings import at, micros
+from app.domain.draw import Draw, DrawState
+from app.domain.sale import Policy
 from app.domain.states import Trigger
 from app.services.fairness import PLOTTED, report_of
 from app.services.fairness_page import render, write_page
@@ -287,6 +290,32 @@ def test_a_sales_name_is_text_and_no_markup(world: World) -> None:
         fill_line(workspace, [], [], [])
         text = render(report_of(workspace, stand, None, 0.0))
     assert "<h1>&lt;b&gt;Phone&lt;/b&gt; &amp; more: how fair" in text
+
+
+@pytest.mark.parametrize("is_rigged", [False, True])
+def test_winners_of_a_lottery_are_compared_over_arrival_and_shards(is_rigged: bool) -> None:
+    world, dice = World(audited_sale(policy=Policy.LOTTERY)), random.Random(5)
+    noon = micros(world.now)
+    results = ["won" if (i < 400 if is_rigged else dice.random() < 0.2) else "lapsed" for i in range(2_000)]
+    orders = [
+        [f"c{i}", f"o{i}", "PLACED", 1, i % 3, 0, noon + i, None, None, 1, 100, "EUR", i + 1, result, noon]
+        for i, result in enumerate(results)
+    ]
+    drawn = Draw("phones", DrawState.DRAWN, "", None, 400, 0, "", 2_000, 2_000, 400, 400, "", None)
+    stand = SaleStand(world.sale, world.now, world.created_at, [], draw=drawn)
+    with Workspace() as workspace:
+        fill_line(workspace, orders, [], [])
+        found = report_of(workspace, stand, None, 0.0)
+    assert found.draw is not None
+    assert list(found.draw.by_arrival.of.values()) == [200] * 10
+    assert list(found.draw.by_shard.of) == ["0", "1", "2"]
+    assert found.draw.by_arrival.p_value is not None
+    assert found.draw.by_shard.p_value is not None
+    assert (found.draw.by_arrival.p_value < UNLIKELY) == is_rigged
+    assert found.draw.by_shard.p_value >= UNLIKELY
+    assert found.as_json()["draw"]["by_arrival"]["p_value"] == found.draw.by_arrival.p_value
+    assert "DRAWN BY LOT" in found.verdict
+    assert "Who won" in render(found)
 
 
 def test_a_page_of_many_orders_stays_small() -> None:

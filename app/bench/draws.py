@@ -1,0 +1,85 @@
+"""How long a draw takes and how much memory: entries are placed by the service's own transaction, and drawn by its own command."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.bench.measures import Figure, Say
+from app.bench.stage import Stage
+from app.domain.ids import fingerprint, order_id
+from app.domain.orders import OrderRequest
+from app.services import sales
+from app.storage.database import transact
+from app.storage.placement import HomeView, place_batch
+
+BATCH_ENTRIES = 1_000
+SAY_EVERY_ENTRIES = 50_000
+WINNERS_SHARE = 100
+"""A unit for every so many entries, and as many places on the waitlist: most entries go home, as in a rush."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A command that has ended: how long it took, and the most memory it had."""
+
+    seconds: float
+    peak_mb: float
+
+
+def draw(stage: Stage, _rounds: int, say: Say) -> Iterator[Figure]:
+    """The draw of `stage.entries` entries, its record's export and its verification, each a process of its own."""
+    units = max(1, stage.entries // WINNERS_SHARE)
+    sale_id = stage.new_sale(stock=units, waitlist_limit=units, policy="lottery")
+    began = time.monotonic()
+    _enter(stage, sale_id, say)
+    yield Figure("entries taken, in batches of 1,000", stage.entries / (time.monotonic() - began), "entries/s")
+    sales.close(stage.database, sale_id, "bench")
+    record = stage.folder / "draw.jsonl"
+    drawn = _fairdrop(stage, "draw", sale_id)
+    yield Figure(f"draw of {stage.entries:,} entries", drawn.seconds, "s")
+    yield Figure("entries drawn", stage.entries / drawn.seconds, "entries/s")
+    yield Figure("peak memory of the draw", drawn.peak_mb, "MB", at_most=400)
+    exported = _fairdrop(stage, "draw", sale_id, "--export", str(record))
+    yield Figure("export of the record", exported.seconds, "s")
+    yield Figure("size of the record", record.stat().st_size / 1e6, "MB")
+    verified = _fairdrop(stage, "verify-draw", str(record))
+    yield Figure("verification of the record", verified.seconds, "s")
+    yield Figure("peak memory of the verification", verified.peak_mb, "MB", at_most=400)
+
+
+def _enter(stage: Stage, sale_id: str, say: Say) -> None:
+    view: HomeView | None = None
+    for first in range(0, stage.entries, BATCH_ENTRIES):
+        now = datetime.now(UTC)
+        numbers = range(first, min(first + BATCH_ENTRIES, stage.entries))
+        batch = [_request(sale_id, number, now) for number in numbers]
+        placement, _ = transact(
+            stage.database, "store", place_batch, sale_id, 0, view, batch, lambda _sale: None, now, "bench"
+        )
+        view = placement.view
+        if first % SAY_EVERY_ENTRIES == 0:
+            say(f"{first:,} of {stage.entries:,} entries taken")
+
+
+def _request(sale_id: str, number: int, now: datetime) -> OrderRequest:
+    customer, method = f"entrant-{number:07d}", "tok_visa"
+    return OrderRequest(customer, order_id(sale_id, customer, "entry"), 1, fingerprint(1, method), method, now)
+
+
+def _fairdrop(stage: Stage, *arguments: str) -> _Run:
+    """Run a command to its end; it must succeed."""
+    environment = {**os.environ, **stage.environment()}
+    began = time.monotonic()
+    process = subprocess.Popen(  # noqa: S603  # our own command
+        [str(Path(sys.executable).with_name("fairdrop")), *arguments], env=environment, stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"fairdrop {' '.join(arguments)} ended with {process.returncode}")
+    return _Run(time.monotonic() - began, usage.ru_maxrss * 1024 / 1e6)
