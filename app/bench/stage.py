@@ -29,8 +29,9 @@ WARM_SEED = 987_654
 WARM_SECONDS = 1.0
 SALE_STOCK = 10**6
 SALE_LIMIT = 1_000
-DRAW_ENTRIES = 1_000_000
 """Units a customer: a bench asks the same buyers again."""
+DRAW_ENTRIES = 1_000_000
+"""As many as a sought-after sale has; --entries says another number."""
 
 
 @dataclass(frozen=True, slots=True)
