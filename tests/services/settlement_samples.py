@@ -113,6 +113,7 @@ class Stage:
 
 
 PATHS: dict[Status, tuple[Trigger, ...]] = {
+    Status.ENTERED: (),
     Status.PENDING: (),
     Status.AUTHORIZED: (Trigger.AUTHORIZE,),
     Status.PLACED: (Trigger.AUTHORIZE, Trigger.CONFIRM, Trigger.CAPTURE),
@@ -122,4 +123,4 @@ PATHS: dict[Status, tuple[Trigger, ...]] = {
     Status.WAITLISTED: (),
     Status.LAPSED: (Trigger.LAPSE,),
 }
-"""What brings a held order, and a waiting one, to each status."""
+"""What brings a held order, a waiting one and a lottery's entry to each status."""

@@ -33,7 +33,8 @@ def test_each_status_takes_each_trigger_or_refuses_it_and_writes_exactly_what_it
     settings: Settings, database: FairdropDatabase, status: Status
 ) -> None:
     waits = status in (Status.WAITLISTED, Status.LAPSED)
-    stage = Stage(database, settings, stock=1 if waits else len(SETTLING))
+    policy = "lottery" if status is Status.ENTERED else "fcfs"
+    stage = Stage(database, settings, stock=1 if waits else len(SETTLING), policy=policy)
     if waits:
         stage.order("holder")
     for trigger in SETTLING:
