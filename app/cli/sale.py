@@ -91,7 +91,7 @@ _LASTS = click.option("--lasts", type=duration, help="In place of --closes-at: h
     type=click.Choice([policy.value for policy in Policy]),
     default=Policy.FCFS.value,
     show_default=True,
-    help="Who gets the stock; fcfs: first come, first served.",
+    help="Who gets the stock; fcfs: first come, first served; lottery: a draw among all who enter.",
 )
 @click.option("--shard-count", type=int, help="Rows of the stock counter.  [default: computed from stock and crowd]")
 @_JSON

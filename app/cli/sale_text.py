@@ -31,6 +31,8 @@ def print_sale(view: SaleView) -> None:
         "hold": f"{sale.hold_seconds:,} s for a payment",
         "cancel": f"{sale.cancel_window_seconds:,} s for the customer",
     }
+    if view.draw is not None:
+        lines["draw"] = f"{view.draw.state.value.lower()}, commitment {view.draw.commitment}"
     for name, value in lines.items():
         click.echo(f"{name:<10} {value}")
     _print_shards(view)

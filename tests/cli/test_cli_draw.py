@@ -44,7 +44,9 @@ def record(run: Run, lottery: Sale, tmp_path: Path) -> Path:
 def test_a_lottery_is_created_shown_drawn_and_not_drawn_again(
     run: Run, run_json: Callable[..., Any], lottery: Sale
 ) -> None:
-    assert run_json("sale", "show", lottery.sale_id)["draw"]["state"] == "COMMITTED"
+    body = run_json("sale", "show", lottery.sale_id)["draw"]
+    assert (body["state"], body["seed"]) == ("COMMITTED", None)
+    assert f"draw       committed, commitment {body['commitment']}" in run("sale", "show", lottery.sale_id).stdout
     first = run("draw", lottery.sale_id)
     assert first.exit_code == 0, first.output
     assert "won         2 entries, 2 of 2 units" in first.stdout
