@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from app.cli.common import Refused, cli_settings, plain_errors
-from app.gateway_simulator.options import Options
+from app.gateway_simulator.options import BOOK_NAME, Options
 
 CONFIGURATION = "python:app.gateway_simulator.gunicorn_conf"
-BOOK_NAME = "gateway.sqlite"
 
 RATE = click.FloatRange(0, 1)
 
@@ -51,6 +50,13 @@ RATE = click.FloatRange(0, 1)
     show_default=True,
     help="Share of tries that are done, and the connection closed without an answer.",
 )
+@click.option(
+    "--garbled-rate",
+    type=RATE,
+    default=0.0,
+    show_default=True,
+    help="Share of tries that are done, and answered with a body that cannot be read.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed and keys give the same faults.")
 @click.option(
     "--book",
@@ -78,8 +84,8 @@ def gateway(host: str, port: int, book: Path | None, **behaviour: float) -> None
     settings = cli_settings()
     if settings.environment == "production":
         raise Refused("the gateway simulator is only for development")
-    if sum(behaviour[name] for name in ("error_rate", "timeout_rate", "lost_rate")) > 1:
-        raise click.UsageError("--error-rate, --timeout-rate and --lost-rate add up to more than 1")
+    if sum(behaviour[name] for name in ("error_rate", "timeout_rate", "lost_rate", "garbled_rate")) > 1:
+        raise click.UsageError("--error-rate, --timeout-rate, --lost-rate and --garbled-rate add up to more than 1")
     path = (book or settings.state_dir / BOOK_NAME).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     options = Options.model_validate({"book": str(path), **behaviour})

@@ -1,7 +1,7 @@
 """The simulator's HTTP interface. Answers: 201 done, 402 declined, 409 the key was used otherwise, 422 the request is wrong.
 
 `POST /authorizations`, `POST /authorizations/ID/capture|void|refund`, each with an `Idempotency-Key`; `GET /book`, a JSON line
-an authorization.
+an authorization; `PUT /behaviour`, JSON of how it behaves from now on, and an empty object for how it was started.
 """
 
 import socket
@@ -15,7 +15,7 @@ from flask import Flask, Response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.gateway_simulator.book import Book, Instruction, Reply
-from app.gateway_simulator.options import Fate, Options, decline_reason, fate
+from app.gateway_simulator.options import Behaviour, Fate, Options, decline_reason, fate
 
 MAX_BODY_BYTES = 4_096
 MAX_KEY_LENGTH = 255
@@ -38,10 +38,18 @@ class _Authorization(_Money):
     payment_method: Annotated[str, Field(min_length=1, max_length=256)]
 
 
+class _Desk:
+    """What one process has at hand: its options, its book, and how it behaves now. Every process has its own."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.book = Book(options.book)
+        self.behaviour: Behaviour = options
+
+
 def create(options_json: str) -> Flask:
     """The app of one process, for gunicorn; `options_json` is an Options."""
-    options = Options.model_validate_json(options_json)
-    book = Book(options.book)
+    desk = _Desk(Options.model_validate_json(options_json))
     app = Flask("gateway_simulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
@@ -51,29 +59,38 @@ def create(options_json: str) -> Flask:
 
     @app.get("/book")
     def entries() -> Response:
-        return Response(_lines(book), content_type="application/jsonl")
+        return Response(_lines(desk.book), content_type="application/jsonl")
+
+    @app.put("/behaviour")
+    def behave() -> Response:
+        told = request.get_data()
+        try:
+            desk.behaviour = Behaviour.model_validate_json(told) if told != b"{}" else desk.options
+        except ValidationError as error:
+            return _response(Reply(422, {"reason": f"invalid_{_first_field(error)}"}))
+        return _response(Reply(200, {"status": "understood"}))
 
     @app.post("/authorizations")
     def authorize() -> Response:
-        return _take(book, options, "authorize", "", _Authorization)
+        return _take(desk, "authorize", "", _Authorization)
 
     @app.post("/authorizations/<authorization_id>/<any(capture, void, refund):operation>")
     def operate(authorization_id: str, operation: str) -> Response:
-        return _take(book, options, operation, authorization_id, _Money)
+        return _take(desk, operation, authorization_id, _Money)
 
     return app
 
 
-def _take(book: Book, options: Options, operation: str, authorization_id: str, shape: type[_Money]) -> Response:
+def _take(desk: _Desk, operation: str, authorization_id: str, shape: type[_Money]) -> Response:
+    book, options, behaviour = desk.book, desk.options, desk.behaviour
     key = request.headers.get("Idempotency-Key", "")
     if not 1 <= len(key) <= MAX_KEY_LENGTH:
         return _response(Reply(422, {"reason": "idempotency_key_missing"}))
     try:
         fields = shape.model_validate_json(request.get_data()).model_dump()
     except ValidationError as error:
-        field = ".".join(map(str, error.errors()[0]["loc"])) or "body"
-        return _response(Reply(422, {"reason": f"invalid_{field}"}))
-    kind, delay_seconds = fate(options, key, book.count_try(key))
+        return _response(Reply(422, {"reason": f"invalid_{_first_field(error)}"}))
+    kind, delay_seconds = fate(behaviour, options.seed, key, book.count_try(key))
     time.sleep(delay_seconds)
     if kind is Fate.FAILED:
         return _response(Reply(503, {"reason": "out_of_order"}))
@@ -83,10 +100,16 @@ def _take(book: Book, options: Options, operation: str, authorization_id: str, s
         lambda payment_method: decline_reason(options, operation, key, payment_method),
     )
     if kind is Fate.HELD:
-        time.sleep(options.hold_seconds)
+        time.sleep(behaviour.hold_seconds)
     if kind is Fate.LOST:
         _hang_up()
+    if kind is Fate.GARBLED:
+        return Response("<html>thank you for your payment</html>", reply.status, content_type="text/html")
     return _response(reply)
+
+
+def _first_field(error: ValidationError) -> str:
+    return ".".join(map(str, error.errors()[0]["loc"])) or "body"
 
 
 def _hang_up() -> None:

@@ -2,9 +2,12 @@
 
 import random
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+BOOK_NAME = "gateway.sqlite"
+"""In the state folder, unless another place is named."""
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 
@@ -14,20 +17,32 @@ DECLINED_METHOD_PREFIX = "tok_declined"
 """A payment method whose token begins so is always declined."""
 
 
-class Options(BaseModel):
-    """How the simulator behaves. Rates are of tries, but for the decline rates, which are of operations."""
+class Behaviour(BaseModel):
+    """What may also be told while it runs (`PUT /behaviour`). Rates are of tries, which add up to 1 at most."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delay_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+    error_rate: Rate = 0.0
+    timeout_rate: Rate = 0.0
+    lost_rate: Rate = 0.0
+    garbled_rate: Rate = 0.0
+    hold_seconds: Annotated[float, Field(ge=0, le=60)] = 10.0
+
+    @model_validator(mode="after")
+    def _one_fate_a_try(self) -> Self:
+        if self.error_rate + self.timeout_rate + self.lost_rate + self.garbled_rate > 1:
+            raise ValueError("the rates of what becomes of a try add up to more than 1")
+        return self
+
+
+class Options(Behaviour):
+    """How the simulator behaves. The decline rates are of operations: what was once declined stays so."""
 
     book: str
     seed: int = 0
     decline_rate: Rate = 0.0
     capture_decline_rate: Rate = 0.0
-    delay_ms: Annotated[float, Field(ge=0)] = 0.0
-    error_rate: Rate = 0.0
-    timeout_rate: Rate = 0.0
-    lost_rate: Rate = 0.0
-    hold_seconds: Annotated[float, Field(ge=0)] = 10.0
 
 
 class Fate(StrEnum):
@@ -40,6 +55,8 @@ class Fate(StrEnum):
     """It is done, and the answer comes too late."""
     LOST = "lost"
     """It is done, and the connection is closed without an answer."""
+    GARBLED = "garbled"
+    """It is done, and the answer says so by its status and nonsense in its body."""
 
 
 def decline_reason(options: Options, operation: str, key: str, payment_method: str) -> str | None:
@@ -54,11 +71,16 @@ def decline_reason(options: Options, operation: str, key: str, payment_method: s
     return None
 
 
-def fate(options: Options, key: str, attempt: int) -> tuple[Fate, float]:
+def fate(behaviour: Behaviour, seed: int, key: str, attempt: int) -> tuple[Fate, float]:
     """What becomes of a key's n-th try, and after how many seconds (evenly spread, `delay_ms` in the mean)."""
-    dice = random.Random(f"{options.seed}:{key}:{attempt}")  # noqa: S311  # a simulation
-    delay_seconds = dice.uniform(0, 2 * options.delay_ms) / 1_000
-    rates = ((Fate.FAILED, options.error_rate), (Fate.HELD, options.timeout_rate), (Fate.LOST, options.lost_rate))
+    dice = random.Random(f"{seed}:{key}:{attempt}")  # noqa: S311  # a simulation
+    delay_seconds = dice.uniform(0, 2 * behaviour.delay_ms) / 1_000
+    rates = (
+        (Fate.FAILED, behaviour.error_rate),
+        (Fate.HELD, behaviour.timeout_rate),
+        (Fate.LOST, behaviour.lost_rate),
+        (Fate.GARBLED, behaviour.garbled_rate),
+    )
     thrown = dice.random()
     for kind, rate in rates:
         if thrown < rate:

@@ -46,6 +46,10 @@ class Simulator:
         assert len(by_order) == len(entries)
         return by_order
 
+    def behave(self, **behaviour: float) -> int:
+        """Tell it how to behave from now on; the status."""
+        return self._http.request("PUT", self.url + "/behaviour", body=json.dumps(behaviour)).status
+
     def post(self, path: str, body: object, key: str | None = "key-1") -> tuple[int, dict[str, object]]:
         """One request; the status and the body."""
         headers = {} if key is None else {"Idempotency-Key": key}

@@ -42,16 +42,16 @@ def test_a_token_that_asks_for_it_is_always_declined() -> None:
 def test_faults_come_at_their_rates_and_the_next_try_of_a_key_throws_anew() -> None:
     options = Options(book="x", error_rate=0.1, timeout_rate=0.2, lost_rate=0.3)
     for attempt in (1, 2):
-        kinds = Counter(fate(options, key, attempt)[0] for key in KEYS)
+        kinds = Counter(fate(options, options.seed, key, attempt)[0] for key in KEYS)
         for kind, rate in ((Fate.FAILED, 0.1), (Fate.HELD, 0.2), (Fate.LOST, 0.3), (Fate.ANSWERED, 0.4)):
             assert abs(kinds[kind] / len(KEYS) - rate) < 0.03
-    first, second = ([fate(options, key, attempt) for key in KEYS] for attempt in (1, 2))
+    first, second = ([fate(options, options.seed, key, attempt) for key in KEYS] for attempt in (1, 2))
     assert first != second
-    assert first == [fate(options, key, 1) for key in KEYS]
+    assert first == [fate(options, options.seed, key, 1) for key in KEYS]
 
 
 def test_delays_are_spread_around_their_mean() -> None:
-    delays = [fate(Options(book="x", delay_ms=50), key, 1)[1] for key in KEYS]
+    delays = [fate(Options(book="x", delay_ms=50), 0, key, 1)[1] for key in KEYS]
     assert 0 <= min(delays) < 0.002
     assert 0.098 < max(delays) <= 0.1
     assert abs(sum(delays) / len(delays) - 0.05) < 0.003

@@ -89,6 +89,22 @@ def test_a_failed_try_has_done_nothing(simulator: Simulator) -> None:
     assert simulator.book() == {}
 
 
+def test_it_behaves_otherwise_when_it_is_told_to_and_as_it_was_started_when_it_is_told_nothing(
+    simulator: Simulator,
+) -> None:
+    simulator.start(error_rate=1.0)
+    assert simulator.behave() == 200
+    assert simulator.post("/authorizations", body(), "a")[0] == 503
+    assert simulator.behave(garbled_rate=1.0) == 200
+    with pytest.raises(ValueError, match="Expecting value"):
+        simulator.post("/authorizations", body(), "a")
+    assert simulator.book()["order-1"]["state"] == "authorized"
+    assert simulator.behave(lost_rate=0.6, garbled_rate=0.6) == 422
+    assert simulator.behave(decline_rate=0.5) == 422
+    assert simulator.behave() == 200
+    assert simulator.post("/authorizations", body(), "b")[0] == 503
+
+
 def test_kill_9_forgets_nothing_that_was_answered(simulator: Simulator) -> None:
     simulator.start()
 
@@ -119,6 +135,7 @@ def test_sigterm_ends_it_with_exit_code_0(simulator: Simulator) -> None:
     [
         ([], {"FAIRDROP_ENVIRONMENT": "production", "FAIRDROP_AUTH_JWKS_URL": "https://x"}, 1, "only for development"),
         (["--lost-rate", "0.6", "--timeout-rate", "0.6"], {}, 2, "more than 1"),
+        (["--garbled-rate", "0.6", "--error-rate", "0.6"], {}, 2, "more than 1"),
         (["--decline-rate", "2"], {}, 2, "decline-rate"),
     ],
 )
