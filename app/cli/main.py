@@ -7,6 +7,7 @@ import click
 SUBCOMMANDS = {
     "audit": ("app.cli.audit", "audit", "Check a sale's invariants over the whole database."),
     "bench": ("app.cli.bench", "bench", "Measure this machine: ratios taken side by side."),
+    "chaos": ("app.cli.chaos", "run_chaos", "Break everything at random under a live sale, then audit."),
     "claim": ("app.cli.claim", "claim", "Check and redeem claim codes of giveaways."),
     "dead-letters": ("app.cli.dead_letters", "dead_letters", "Show the messages that no consumer could deal with."),
     "demo": ("app.cli.demo", "run_demo", "Sell 1,000 phones to 100,000 buyers here, from nothing to the audit."),

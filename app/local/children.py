@@ -74,6 +74,13 @@ class Child:
         self.signal(signal.SIGKILL)
         self._process.wait()
 
+    def wait(self, seconds: float) -> int | None:
+        """The exit code, once it has ended; None when it has not within so long."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def check(self) -> None:
         """Raise ChildFailed if it has ended."""
         if self.exit_code is not None:

@@ -28,7 +28,7 @@ def own_databases(name: str, state_dir: Path, say: Say) -> Iterator[Settings]:
 
     SIGTERM ends the block as Ctrl-C does. Raises EmulatorError with what to do about it.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_sigterm()
     folder = state_dir.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     say("starting the emulators of Spanner and Pub/Sub")
@@ -54,6 +54,11 @@ def whole_service(
         wait_for_http(f"{addresses.api}/readyz", stack)
         wait_for_http(f"{addresses.gateway}/healthz", stack)
         yield addresses, stack
+
+
+def interrupt_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that what it started is stopped."""
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 def seller_token(settings: Settings) -> str:
