@@ -21,9 +21,9 @@ from app.local.chaos_plan import plan
 from app.local.chaos_report import ChaosReport
 from app.local.children import ChildFailed
 from app.local.crew import crew, service_environment
-from app.local.demo import AUDIT_DEADLINE_SECONDS, CROWD
+from app.local.demo import CROWD
 from app.local.own_service import interrupt_on_sigterm
-from app.local.settling import Standing, post, standing
+from app.local.settling import AUDIT_DEADLINE_SECONDS, Standing, post, standing
 from app.messaging.topics import ensure_topics
 from app.rush.local_tokens import LocalTokens
 from app.rush.options import RushOptions
