@@ -18,6 +18,7 @@ from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency, Threads
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
+from app.services.readiness import DatabaseTime
 from app.settings import Settings
 from app.storage.database import connect
 
@@ -45,7 +46,8 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     placement = Placement(database, settings, concurrency)
     cancelling = Cancelling(database, placement.clock, settings, placement.writer, concurrency)
     outcomes = Outcomes(database, concurrency, settings.request_deadline_seconds)
-    verifier, claims = TokenVerifier(settings, concurrency), ClaimKeys.load(settings)
+    now = DatabaseTime(database, placement.clock, concurrency).seconds
+    verifier, claims = TokenVerifier(settings, concurrency, now), ClaimKeys.load(settings)
     api = Api(
         settings, database, placement, cancelling, outcomes, verifier, concurrency, claims, customer_limit(settings)
     )

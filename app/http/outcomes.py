@@ -72,7 +72,7 @@ def outcomes_blueprint(api: Api) -> Blueprint:
         if order.is_final and order.event_seq == known:
             watch.close()
             return Response(status=204, headers=[*SECURITY_HEADERS, NO_STORE])
-        seconds = min(_stream_seconds(), customer.expires_at - time.time())
+        seconds = min(_stream_seconds(), customer.expires_at - api.verifier.now())
         return _stream(watch, known, seconds, api.claims)
 
     return views

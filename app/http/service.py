@@ -37,7 +37,7 @@ def service_blueprint(api: Api) -> Blueprint:
         )
     )
     def readyz() -> Response:
-        api.concurrency.run(check_database, api.database)
+        api.concurrency.run(check_database, api.database, api.placement.clock)
         return json_response({"status": "ready"})
 
     @views.get("/openapi.json")

@@ -1,8 +1,10 @@
 """Who is asking: bearer tokens verified against the issuer's published keys, and remembered until they expire."""
 
 import base64
+import math
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +21,9 @@ ALGORITHMS = ("RS256", "ES256")
 """Asymmetric ones only: nobody can sign with what we publish, and `none` is not among them."""
 
 MAX_TOKEN_LENGTH = 4_096
+
+ISSUER_AHEAD_SECONDS = 30.0
+"""How far the issuer's clock may be ahead of ours before a fresh token counts as one that is not valid yet."""
 
 SELLER = "seller"
 TILL = "till"
@@ -63,10 +68,16 @@ class KeySource(Protocol):
 
 
 class TokenVerifier:
-    """Verifies tokens; thread-safe. A token verified once is remembered, for a signature costs more than an order's decision."""
+    """Verifies tokens; thread-safe. A token verified once is remembered, for a signature costs more than an order's decision.
 
-    def __init__(self, settings: Settings, concurrency: Concurrency | None = None) -> None:
+    `now` tells the time by which tokens are valid, in seconds of the epoch.
+    """
+
+    def __init__(
+        self, settings: Settings, concurrency: Concurrency | None = None, now: Callable[[], float] = time.time
+    ) -> None:
         """Verify by the published keys, or by the local issuer's in development."""
+        self.now = now
         self._issuer = settings.auth_issuer
         self._audience = settings.auth_audience
         self._capacity = settings.verified_token_cache_size
@@ -84,7 +95,7 @@ class TokenVerifier:
             raise Unauthenticated("a bearer token is needed")
         token = authorization[7:].strip()
         known = self._known.get(token)
-        if known is not None and known.expires_at > time.time():
+        if known is not None and known.expires_at > self.now():
             return known
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthenticated("the token is too long")
@@ -106,9 +117,7 @@ class TokenVerifier:
             subject, expires_at = claims["sub"], claims["exp"]
         except (IndexError, KeyError, TypeError, ValueError):
             return None
-        return (
-            subject if isinstance(subject, str) and isinstance(expires_at, int) and expires_at > time.time() else None
-        )
+        return subject if isinstance(subject, str) and isinstance(expires_at, int) and expires_at > self.now() else None
 
     def _check(self, token: str) -> Identity:
         try:
@@ -125,16 +134,36 @@ class TokenVerifier:
                 algorithms=list(ALGORITHMS),
                 audience=self._audience,
                 issuer=self._issuer,
-                options={"require": ["exp", "iat", "sub"]},
+                # The library would judge the times by this server's clock.
+                options={
+                    "require": ["exp", "iat", "sub"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
             )
-            expires_at = float(claims["exp"])
-        except jwt.ExpiredSignatureError as error:
-            raise Unauthenticated("the token has expired") from error
+            expires_at = self._check_times(claims)
         except (jwt.InvalidAudienceError, jwt.InvalidIssuerError) as error:
             raise Unauthenticated("the token is for another service") from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise Unauthenticated("the token does not verify") from error
         return Identity(_subject(claims["sub"]), _roles(claims.get("roles")), expires_at)
+
+    def _check_times(self, claims: Mapping[str, Any]) -> float:
+        """When the token expires. Raises Unauthenticated, or ValueError for what is no time."""
+        now, expires_at = self.now(), _seconds(claims["exp"])
+        if expires_at <= now:
+            raise Unauthenticated("the token has expired")
+        if max(_seconds(claims["iat"]), _seconds(claims.get("nbf", 0))) > now + ISSUER_AHEAD_SECONDS:
+            raise Unauthenticated("the token is not valid yet")
+        return expires_at
+
+
+def _seconds(value: object) -> float:
+    """A time of a token, in seconds of the epoch."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a time must be a number")
+    return float(value)
 
 
 def _subject(value: object) -> str:

@@ -1,10 +1,56 @@
-"""Whether the process can take orders."""
+"""Whether the process can take orders, and what the database says the time is."""
 
+import time
+from collections.abc import Callable
+
+from app.domain.errors import StorageUnavailable
+from app.services.concurrency import Concurrency
+from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, snapshot
-from app.storage.sales import list_sales
+from app.storage.sales import sales_as_of
+
+ASK_AGAIN_SECONDS = 1.0
+"""While the database does not answer, the time is asked for at most so often: each try may take as long as a call may."""
 
 
-def check_database(database: FairdropDatabase) -> None:
-    """One read of the schema's tables; raises StorageUnavailable when the database does not answer or lacks them."""
+def check_database(database: FairdropDatabase, clock: DatabaseClock) -> None:
+    """One read of the schema's tables, which also tells the clock the time.
+
+    Raises StorageUnavailable when the database does not answer or lacks them.
+    """
     with snapshot(database) as reads:
-        list_sales(reads, after="", page_size=1)
+        _, now = sales_as_of(reads, after="", page_size=1)
+    clock.observe(now)
+
+
+class DatabaseTime:
+    """The database's time for requests, asked for once when nothing is known of it yet. Thread-safe."""
+
+    def __init__(
+        self,
+        database: FairdropDatabase,
+        clock: DatabaseClock,
+        concurrency: Concurrency,
+        wall_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        """No call is made yet."""
+        self._database = database
+        self._clock = clock
+        self._concurrency = concurrency
+        self._wall_seconds = wall_seconds
+        self._ask_at = 0.0
+
+    def seconds(self) -> float:
+        """Seconds of the epoch; by this server's own clock only as long as the database has never answered."""
+        if not self._clock.is_set and time.monotonic() >= self._ask_at:
+            self._concurrency.run(self._ask)
+        return self._clock.estimate.timestamp() if self._clock.is_set else self._wall_seconds()
+
+    def _ask(self) -> None:
+        # A crowd may have queued up behind the first who asks.
+        if self._clock.is_set or time.monotonic() < self._ask_at:
+            return
+        try:
+            check_database(self._database, self._clock)
+        except StorageUnavailable:
+            self._ask_at = time.monotonic() + ASK_AGAIN_SECONDS

@@ -130,7 +130,8 @@ class _SessionPool(AbstractSessionPool):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._idle: list[Session] = []
+        # With the monotonic time of each one's last use: the wall clock may be set meanwhile.
+        self._idle: list[tuple[float, Session]] = []
 
     def bind(self, database: Database) -> None:
         self._database: Any = database
@@ -139,8 +140,8 @@ class _SessionPool(AbstractSessionPool):
         # Not by asking first whether there is one: another thread may take it in between.
         with suppress(IndexError):
             while True:
-                session = self._idle.pop()
-                if time.time() - session.last_use_time.timestamp() < SESSION_IDLE_SECONDS:
+                used_at, session = self._idle.pop()
+                if time.monotonic() - used_at < SESSION_IDLE_SECONDS:
                     return session
         fresh: Session = self._new_session()  # type: ignore[no-untyped-call]
         fresh.create()
@@ -148,7 +149,7 @@ class _SessionPool(AbstractSessionPool):
 
     def put(self, session: Session) -> None:
         if len(self._idle) < SESSION_POOL_SIZE:
-            self._idle.append(session)
+            self._idle.append((time.monotonic(), session))
 
     def clear(self) -> None:
         self._idle.clear()

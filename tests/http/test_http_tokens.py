@@ -16,7 +16,12 @@ from http_samples import Caller, Shop, problem
 
 from app.domain.sale import Sale
 from app.http.local_issuer import LocalIssuer
+from app.http.tokens import TokenVerifier, Unauthenticated
+from app.services.concurrency import Threads
+from app.services.readiness import DatabaseTime
 from app.settings import Settings
+from app.storage.clock import DatabaseClock
+from app.storage.database import FairdropDatabase, connect
 
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -179,6 +184,41 @@ def test_a_token_that_was_good_is_refused_once_it_has_expired(shop: Shop, settin
         time.sleep(0.1)
         answer = caller.get("/v1/orders")
     challenged(answer)
+
+
+def test_a_token_is_judged_by_the_clock_that_the_verifier_is_given_and_no_other(settings: Settings) -> None:
+    later = TokenVerifier(settings, now=lambda: time.time() + 3_600)
+    with pytest.raises(Unauthenticated, match="expired"):
+        later.verify(f"Bearer {signed(settings)}")
+    assert later.verify(f"Bearer {signed(settings, exp=int(time.time()) + 4_000)}").subject == "somebody"
+    earlier = TokenVerifier(settings, now=lambda: time.time() - 3_600)
+    with pytest.raises(Unauthenticated, match="not valid yet"):
+        earlier.verify(f"Bearer {signed(settings)}")
+    old = int(time.time()) - 3_600
+    assert earlier.verify(f"Bearer {signed(settings, iat=old, exp=old + 60)}").subject == "somebody"
+
+
+def test_the_database_is_asked_for_its_time_once_whatever_the_servers_clock_says(database: FairdropDatabase) -> None:
+    clock = DatabaseClock()
+    now = DatabaseTime(database, clock, Threads(), lambda: 1_000.0)
+    assert now.seconds() == pytest.approx(time.time(), abs=60)
+    proven = clock.proven
+    now.seconds()
+    assert clock.proven == proven
+
+
+def test_an_issuer_whose_clock_is_a_little_ahead_is_believed(shop: Shop, settings: Settings) -> None:
+    ahead = int(time.time()) + 15
+    assert Caller(shop.client, signed(settings, iat=ahead, nbf=ahead)).get("/v1/orders").status_code == 200
+
+
+def test_while_the_database_has_never_answered_the_servers_clock_judges_and_asks_no_oftener_than_it_may(
+    settings: Settings,
+) -> None:
+    nowhere = connect(settings, "nowhere")
+    now = DatabaseTime(nowhere, DatabaseClock(), Threads(), lambda: 1_000.0)
+    assert [now.seconds(), now.seconds()] == [1_000.0, 1_000.0]
+    assert nowhere.epoch == 1
 
 
 @pytest.mark.parametrize(
