@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,12 @@ def opener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenShop:
     """What opens a shop for the length of a block: these processes, on emulators of their own."""
 
     @contextmanager
-    def opened(*names: str, gateway_options: str = EVERY_FAULT, duplicate_share: float = 0.05) -> Iterator[Shop]:
+    def opened(
+        *names: str,
+        gateway_options: str = EVERY_FAULT,
+        duplicate_share: float = 0.05,
+        variables: Mapping[str, str] | None = None,
+    ) -> Iterator[Shop]:
         with running(spanner=True, pubsub=True, fresh=True) as emulators:
             for name, value in emulators.environment.items():
                 monkeypatch.setenv(name, value)
@@ -74,7 +79,9 @@ def opener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenShop:
             environment, addresses = service_environment(
                 settings, gateway_options=gateway_options, duplicate_share=duplicate_share
             )
-            with crew({**os.environ, **environment}, addresses, tmp_path / "logs", *names) as team:
+            # Not into our own environment: the emulators would have them too.
+            environment = {**os.environ, **environment, **(variables or {})}
+            with crew(environment, addresses, tmp_path / "logs", *names) as team:
                 yield Shop(team, settings, connect(settings), emulators)
 
     return opened
