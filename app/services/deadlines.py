@@ -8,15 +8,17 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Protocol
 
+from app.domain.errors import StorageUnavailable
 from app.domain.ids import OUTBOX_SHARD_COUNT, outbox_shard
 from app.domain.sale import Phase, Sale
 from app.domain.settlement import Moved, OrderKey, Settlement
 from app.services.draw_keeper import DrawKeeper
 from app.services.settlement import ORDERS_PER_STEP, Unsettled, settle
 from app.storage.clock import DatabaseClock
-from app.storage.database import Conflict, FairdropDatabase, snapshot, transact
+from app.storage.database import RETRY_AFTER_SECONDS, Conflict, FairdropDatabase, snapshot, transact
 from app.storage.deadlines import SaleShard, due_orders, has_deadlines, lapse_page
 from app.storage.sales import sales_as_of
 from app.storage.settlement import waiting_keys
@@ -33,6 +35,10 @@ SALES_MAX_AGE_SECONDS = 5.0
 SALES_PAGE = 1_000
 RANGES_PER_READ = 500
 """Stock shards whose deadlines one read looks at: an idle look at a hundred small sales is one read."""
+
+FAILING_SECONDS = 5.0
+"""A sale that could not be settled is left alone for so long: its next tries must not hold up the other sales' deadlines. As
+long as the longest pause of a worker whose database is away."""
 
 RESTING_SECONDS = 60.0
 """A sale that is over and has neither holds nor a waitlist is looked at this seldom: for an order that a lane committed late."""
@@ -60,13 +66,15 @@ class Deadlines:
         self._sales_known_at: float | None = None
         self._resting: dict[str, float] = {}
         self._draws = DrawKeeper(database, writer)
+        self._error: StorageUnavailable | None = None
         self.moved = 0
         self.overdue = 0
 
     def step(self) -> int:
         """Settle about a page of each sale; how many orders went on. Raises StorageUnavailable.
 
-        0: nothing is due, or others are at it.
+        0: nothing is due, or others are at it. A sale that cannot be settled is passed over, and logged; only when nothing else
+        went on either is its error raised.
         """
         self._learn_sales()
         mine = {int(slot) for slot in self._leases.keep()}
@@ -74,8 +82,11 @@ class Deadlines:
             return 0
         now = time.monotonic()
         sales = [sale for sale in self._sales if self._resting.get(sale.sale_id, 0.0) <= now]
+        self._error = None
         moved = self._settle_due(sales, mine) + sum(self._end(sale, mine) for sale in self._closed(sales))
         self.moved += moved
+        if self._error is not None and not moved:
+            raise self._error
         return moved
 
     def _learn_sales(self) -> None:
@@ -106,7 +117,8 @@ class Deadlines:
             part = shards[:RANGES_PER_READ]
             with snapshot(self._database) as reads:
                 due = due_orders(reads, part, self._clock.estimate, ORDERS_PER_STEP)
-            moved += self._settle(due)
+            for sale_id, keys in groupby(due, key=lambda key: key.sale_id):
+                moved += self._settle(sale_id, list(keys))
             if len(due) < ORDERS_PER_STEP:
                 shards = shards[len(part) :]
             else:
@@ -115,15 +127,30 @@ class Deadlines:
                 shards = [shard for shard in shards if shard.sale_id > due[-1].sale_id]
         return moved
 
-    def _settle(self, due: Sequence[OrderKey]) -> int:
-        outcomes = settle(self._database, self._clock, [Settlement(key, None, ACTOR) for key in due], self._writer)
+    def _settle(self, sale_id: str, due: Sequence[OrderKey]) -> int:
+        wishes = [Settlement(key, None, ACTOR) for key in due]
+        try:
+            outcomes = settle(self._database, self._clock, wishes, self._writer)
+        except Exception as error:
+            return self._pass_over(sale_id, error)
         failures = [outcome.error for outcome in outcomes if isinstance(outcome, Unsettled)]
         self.overdue += len(failures)
         if failures and len(failures) == len(outcomes):
-            raise failures[0]
+            return self._pass_over(sale_id, failures[0])
         if failures:
             _log.warning("%d of %d due orders are not settled: %s", len(failures), len(due), failures[0].detail)
         return sum(isinstance(outcome, Moved) for outcome in outcomes)
+
+    def _pass_over(self, sale_id: str, error: Exception) -> int:
+        """Leave a sale alone for a while; 0, for nothing went on."""
+        is_ours = not isinstance(error, StorageUnavailable)
+        _log.error(
+            "sale %s is not settled, and passed over for %g s: %s", sale_id, FAILING_SECONDS, error, exc_info=is_ours
+        )
+        self._resting[sale_id] = time.monotonic() + FAILING_SECONDS
+        failed = StorageUnavailable("the order service failed", RETRY_AFTER_SECONDS)
+        self._error = error if isinstance(error, StorageUnavailable) else failed
+        return 0
 
     def _closed(self, sales: Sequence[Sale]) -> list[Sale]:
         now = self._clock.estimate
@@ -158,6 +185,8 @@ class Deadlines:
             )
         except Conflict:
             return 0
+        except Exception as error:
+            return self._pass_over(sale.sale_id, error)
         self._clock.observe(committed)
         return lapsed
 

@@ -13,7 +13,7 @@ from app.domain.errors import StorageUnavailable
 from app.domain.settlement import CAPTURE_OVERDUE
 from app.domain.states import Status, Trigger
 from app.services import deadlines as deadlines_service
-from app.services import sales
+from app.services import sales, settlement
 from app.services.deadlines import SLOTS, Deadlines
 from app.services.leases import LeaseKeeper
 from app.settings import Settings
@@ -227,9 +227,45 @@ def test_an_idle_look_at_many_sales_is_one_read(settings: Settings, database: Fa
     assert wire.calls == Counter({"streaming_read": 2})  # the sales, and their deadlines
 
 
-def test_a_worker_whose_database_is_away_says_so_and_goes_on_after_it(
-    settings: Settings, database: FairdropDatabase, wire: Wire
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("out of order", 1), KeyError("a fault of ours")], ids=["database", "ours"]
+)
+def test_a_sale_that_always_fails_holds_up_no_other_sales_deadlines(
+    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    stages = sorted((a_stage(database, settings) for _ in range(3)), key=lambda stage: stage.sale.sale_id)
+    first, bad, last = stages
+    worker = a_worker(bad)
+    for stage in stages:
+        stage.order("ann")
+        stage.clock = bad.clock
+    real, tries = settlement.settle_batch, []
+
+    def fails_for_one(transaction: object, sale_id: str, *rest: object) -> object:
+        if sale_id == bad.sale.sale_id:
+            tries.append(sale_id)
+            raise error
+        return real(transaction, sale_id, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(settlement, "settle_batch", fails_for_one)
+    monkeypatch.setattr(settlement, "RETRY_PAUSE_SECONDS", 0.0)
+    bad.counter.sight(bad.sale.sale_id, 0.0)
+    bad.clock.observe(bad.counter.clock.proven)
+    bad.clock.forward_seconds = bad.sale.hold_seconds + 1.0
+    assert worker.step() == 2
+    assert [first.stored("ann").status, last.stored("ann").status] == [Status.EXPIRED] * 2
+    tried = len(tries)
+    assert worker.step() == 0
+    assert len(tries) == tried > 0
+    monkeypatch.setattr(settlement, "settle_batch", real)
+    worker._resting.clear()
+    assert worker.step() == 1
+
+
+def test_a_worker_whose_database_is_away_says_so_and_goes_on_after_it(
+    settings: Settings, database: FairdropDatabase, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines_service, "FAILING_SECONDS", 0.0)
     stage = a_stage(database, settings)
     stage.order("ann")
     worker = a_worker(stage)
@@ -259,9 +295,9 @@ def test_two_workers_share_the_work_by_leases_and_do_none_of_it_twice(
     asked: Counter[str] = Counter()
 
     class Watched(Deadlines):
-        def _settle(self, due: object) -> int:  # type: ignore[override]
+        def _settle(self, sale_id: str, due: object) -> int:  # type: ignore[override]
             asked.update(key.order_id for key in due)  # type: ignore[attr-defined]
-            return super()._settle(due)  # type: ignore[arg-type]
+            return super()._settle(sale_id, due)  # type: ignore[arg-type]
 
     clocks = [ForwardClock() for _ in range(2)]
     keepers = [
