@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from history_clock import Clocks
-from history_records import Call, History, Violation
+from history_records import Call, History, Violation, micros
 from history_replay import Line, Replay
 
 NOT_LOST = "a confirmed order is not lost"
@@ -36,7 +36,7 @@ def order_violations(history: History, replay: Replay, clock: Clocks | None) -> 
         yield from _confirmed(calls, replay)
         yield from _one_key(calls)
         yield from _bodies(calls)
-        yield from _retries(calls)
+        yield from _retries(calls, clock)
         if clock is not None:
             yield from _under_way(calls, clock)
     yield from _asked_for(by_key, replay)
@@ -80,12 +80,12 @@ def _bodies(calls: Sequence[Call]) -> Iterator[Violation]:
             yield Violation(OTHER_BODY, f"{call} was refused for another body, and never had one")
 
 
-def _retries(calls: Sequence[Call]) -> Iterator[Violation]:
+def _retries(calls: Sequence[Call], clock: Clocks | None) -> Iterator[Violation]:
     first = min((call for call in calls if call.is_yes), key=lambda call: call.answered_ns or 0, default=None)
     if first is None or first.answered_ns is None:
         return
     for call in calls:
-        is_later = call.sent_ns > first.answered_ns and call.is_known
+        is_later = call.sent_ns > first.answered_ns and call.is_known and not _is_early_memory(call, first, clock)
         if is_later and call.wish == first.wish and not call.is_yes:
             yield Violation(
                 RETRY_FINDS, f"{call} was answered {call.status} {call.problem}, after {first.number} had its order"
@@ -94,6 +94,17 @@ def _retries(calls: Sequence[Call]) -> Iterator[Violation]:
             yield Violation(
                 OTHER_BODY, f"{call} was answered {call.status} {call.problem}, after {first.number} of another body"
             )
+
+
+def _is_early_memory(call: Call, first: Call, clock: Clocks | None) -> bool:
+    """Whether a "sold out" speaks for a moment before the order was placed, and may: another process may still remember it so."""
+    placed_at = first.told_position[0]
+    return (
+        call.problem == "sold-out"
+        and micros(call.body.get("as_of") or "9999-01-01T00:00:00+00:00") < placed_at
+        and clock is not None
+        and clock.earliest(call.sent_ns) - MEMORY_MS * 1000 <= placed_at
+    )
 
 
 def _under_way(calls: Sequence[Call], clock: Clocks) -> Iterator[Violation]:

@@ -265,6 +265,18 @@ def test_an_unknown_outcome_may_have_made_an_order_or_not() -> None:
     assert history_orders.REFUSED_IS_REFUSED in judge(history).rules_broken
 
 
+@pytest.mark.parametrize(("sent", "as_of", "is_right"), [(2.25, 2.05, True), (2.25, 2.15, False), (2.6, 2.05, False)])
+def test_a_memory_from_before_the_order_may_say_sold_out_to_its_retry_for_250_ms(
+    sent: float, as_of: float, is_right: bool
+) -> None:
+    history = good()
+    history.final["sale"]["WaitlistLimit"] = 0
+    body = {"type": "urn:fairdrop:problem:sold-out", "age_ms": 200.0, "as_of": rfc3339(at(as_of))}
+    answer(history, 2, status=409, sent_ns=int(sent * 1e9), answered_ns=int((sent + 0.01) * 1e9), body=body)
+    broken = judge(history).rules_broken
+    assert (history_orders.RETRY_FINDS not in broken) == is_right
+
+
 def test_a_recorder_that_was_killed_leaves_calls_of_unknown_outcome(tmp_path: Path) -> None:
     asked = '{"number": "1", "client": "c", "op": "place", "customer": "ann", "key": "k", "units": 1, "method": null, '
     (tmp_path / "calls-0.jsonl").write_text(asked + '"order_id": null, "sent_ns": 5}\n{"number": "1", "answ')
