@@ -49,8 +49,8 @@ def counter() -> Clients:
         name, url = f"early-{number}", number % 2
         # One after the other, at the two servers in turn: real time tells them apart.
         steps = [place(name, 100 + 90 * number, url, tries=1), place(name, 1_200 + 60 * number, url)]
-        # Again, at the other one, while there is stock for a second order.
-        steps.append(place(name, 1_620 + 20 * number, 1 - url))
+        # Again, at the other one, while there is stock for a second order; and for another number of units.
+        steps += [place(name, 1_620 + 20 * number, 1 - url), place(name, 1_640 + 20 * number, url, units=2)]
         if number < 4:
             cancel = {"op": "cancel", "customer": name, "key": "one", "url": url, "tries": 8}
             steps += [cancel | {"at_ms": 3_000 + 120 * number}, cancel, cancel | {"op": "show"}]
