@@ -27,6 +27,7 @@ from app.http.problems import error_response
 from app.http.requests import idempotency_key, read_body
 from app.http.responses import json_response
 from app.http.tokens import TokenVerifier
+from app.services.claim_keys import DEVELOPMENT_KEY, ClaimKeys
 from app.settings import load_settings
 
 ADDRESS_VARIABLE = "FAIRDROP_BENCH_PEER"
@@ -172,7 +173,7 @@ def _judged(wanted: OrderRequest, place: int, at: datetime, earlier: str | None)
 
 def _app(name: str, place: Place) -> Flask:
     verifier = TokenVerifier(load_settings())
-    app = app_with_sale(name)
+    app, claims = app_with_sale(name), ClaimKeys(DEVELOPMENT_KEY)
 
     @app.post("/v1/sales/<sale_id>/orders")
     def order(sale_id: str) -> Response:
@@ -202,6 +203,6 @@ def _app(name: str, place: Place) -> Flask:
             at + HOLD,
         )
         location = ("Location", f"/v1/sales/{sale_id}/orders/{identity}")
-        return json_response(order_body(taken), 200 if replayed else 201, location)
+        return json_response(order_body(taken, claims), 200 if replayed else 201, location)
 
     return app
