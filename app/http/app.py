@@ -5,8 +5,10 @@ from flask import Flask
 from app.http import ON_EXIT
 from app.http.admin import admin_blueprint
 from app.http.api import Api
+from app.http.local_sign_in import has_local_sign_in, local_sign_in_blueprint
 from app.http.orders import orders_blueprint
 from app.http.outcomes import outcomes_blueprint
+from app.http.pages import pages_blueprint
 from app.http.problems import install
 from app.http.rate_limits import customer_limit, limit_addresses
 from app.http.redemptions import redemptions_blueprint
@@ -22,13 +24,14 @@ from app.services.readiness import DatabaseTime
 from app.settings import Settings
 from app.storage.database import connect
 
-_VIEWS = (
+_BLUEPRINTS = (
     orders_blueprint,
     outcomes_blueprint,
     redemptions_blueprint,
     sales_blueprint,
     admin_blueprint,
     service_blueprint,
+    pages_blueprint,
 )
 
 
@@ -51,8 +54,10 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     api = Api(
         settings, database, placement, cancelling, outcomes, verifier, concurrency, claims, customer_limit(settings)
     )
-    for views in _VIEWS:
+    for views in _BLUEPRINTS:
         app.register_blueprint(views(api))
+    if has_local_sign_in(settings):
+        app.register_blueprint(local_sign_in_blueprint(api))
     app.extensions[ON_EXIT] = outcomes.close
     install(app)
     limit_addresses(app, settings)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.domain.claims import MAX_CODE_LENGTH
-from app.domain.orders import MAX_PAYMENT_METHOD_LENGTH
+from app.domain.orders import MAX_CUSTOMER_ID_LENGTH, MAX_PAYMENT_METHOD_LENGTH
 from app.domain.redemption import MAX_TILL_ID_LENGTH
 from app.domain.sale import (
     MAX_EXPECTED_CROWD,
@@ -137,6 +137,21 @@ class ClaimKeyList(BaseModel):
     """The keys whose codes hold, the one that signs now first."""
 
     keys: list[ClaimKey]
+
+
+class TokenRequest(_Request):
+    """Whom a development token is for."""
+
+    subject: str = Field(
+        min_length=1, max_length=MAX_CUSTOMER_ID_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$", description="A customer's id."
+    )
+    seller: bool = Field(False, description="Whether it has the seller's role.")
+
+
+class IssuedToken(BaseModel):
+    """A token of the local issuer."""
+
+    token: str
 
 
 class Position(BaseModel):

@@ -12,6 +12,18 @@ SECURITY_HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'"),
 )
 
+PAGE_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+)
+"""Of the pages that people look at: scripts, styles and data from here and from nowhere else, and in nobody's frame."""
+
 
 def json_response(
     body: Any, status: int = 200, *headers: tuple[str, str], content_type: str = "application/json"

@@ -1,0 +1,53 @@
+"""The pictures of the documentation, taken anew by `scripts/screenshots`; at other times there is nothing to do here."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from browser_samples import BrowserShop, Visitors
+from playwright.sync_api import Page, expect
+
+FOLDER = os.environ.get("FAIRDROP_PICTURES")
+
+pytestmark = pytest.mark.skipif(FOLDER is None, reason="pictures are taken by scripts/screenshots")
+
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+
+
+def shoot(page: Page, name: str, **options: Any) -> None:
+    """Take a picture, once nothing moves any more."""
+    assert FOLDER is not None
+    page.wait_for_timeout(300)
+    page.screenshot(path=Path(FOLDER) / f"{name}.png", **options)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_buyer_s_page(browser_shop: BrowserShop, visitors: Visitors, scheme: Scheme) -> None:
+    look: dict[str, Any] = {"color_scheme": scheme, "device_scale_factor": 2}
+    terms: dict[str, Any] = {"name": "iPhone, half price", "unit_price_minor": 49_900, "limit_per_customer": 5}
+    soon = browser_shop.put_up(**terms, opens_at=datetime.now(UTC) + timedelta(minutes=12, seconds=34))
+    shoot(visitors.buy(soon, "ann", **look), f"buyer-scheduled-{scheme}")
+
+    sale = browser_shop.put_up(**terms, stock=4, shard_count=1, waitlist_limit=4)
+    page = visitors.buy(sale, "ann", **look)
+    expect(page.get_by_role("button", name="Order and pay")).to_be_enabled()
+    shoot(page, f"buyer-open-{scheme}")
+    page.get_by_role("button", name="Order and pay").click()
+    expect(page.locator("[data-status=AUTHORIZED]")).to_be_visible()
+    shoot(page, f"buyer-authorized-{scheme}")
+
+    other = visitors.buy(sale, "bob", **look)
+    other.get_by_role("button", name="One more").click(click_count=3)
+    other.get_by_role("button", name="Order and pay").click()
+    expect(other.locator("[data-status=WAITLISTED]")).to_be_visible()
+    shoot(other, f"buyer-in-line-{scheme}")
+
+    giveaway = browser_shop.put_up(name="A burger for everybody", limit_per_customer=1)
+    lost = visitors.buy(giveaway, "cid", **look)
+    lost.route("**/orders", lambda route: route.abort())
+    lost.get_by_role("button", name="Get it free").click()
+    expect(lost.get_by_text("The connection is lost")).to_be_visible()
+    shoot(lost, f"buyer-connection-lost-{scheme}")
