@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         0, ge=0, le=65_535, description="Port at which a worker shows /metrics for Prometheus; 0: none."
     )
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for the API's /metrics; empty in production: no such address."
+    )
+    metrics_dir: str = Field(
+        "", description="Folder where the API's workers put their figures together; empty: a temporary one."
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of that port; 0.0.0.0 in a container.")
 
     claim_key: SecretStr = Field(

@@ -11,6 +11,7 @@ from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
+from app.services.shared_figures import SharedFigures
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
 
@@ -28,6 +29,7 @@ class Api:
     concurrency: Concurrency
     claims: ClaimKeys
     customer_limit: Limit
+    shared_figures: SharedFigures
 
     def customer(self) -> Identity:
         """Who is asking. Raises Unauthenticated, IssuerUnavailable or RateLimited."""

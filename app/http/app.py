@@ -1,11 +1,14 @@
 """The Flask app of one process."""
 
+from pathlib import Path
+
 from flask import Flask
 
 from app.http import ON_EXIT
 from app.http.admin import admin_blueprint
 from app.http.api import Api
 from app.http.local_sign_in import has_local_sign_in, local_sign_in_blueprint
+from app.http.metrics import metrics_blueprint
 from app.http.orders import orders_blueprint
 from app.http.outcomes import outcomes_blueprint
 from app.http.pages import pages_blueprint
@@ -21,6 +24,7 @@ from app.services.concurrency import Concurrency, Threads
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
 from app.services.readiness import DatabaseTime
+from app.services.shared_figures import SharedFigures
 from app.settings import Settings
 from app.storage.database import connect
 
@@ -31,6 +35,7 @@ _BLUEPRINTS = (
     sales_blueprint,
     admin_blueprint,
     service_blueprint,
+    metrics_blueprint,
     pages_blueprint,
 )
 
@@ -51,14 +56,30 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     outcomes = Outcomes(database, concurrency, settings.request_deadline_seconds)
     now = DatabaseTime(database, placement.clock, concurrency).seconds
     verifier, claims = TokenVerifier(settings, concurrency, now), ClaimKeys.load(settings)
+    shared_figures = SharedFigures(placement, Path(settings.metrics_dir) if settings.metrics_dir else None)
     api = Api(
-        settings, database, placement, cancelling, outcomes, verifier, concurrency, claims, customer_limit(settings)
+        settings,
+        database,
+        placement,
+        cancelling,
+        outcomes,
+        verifier,
+        concurrency,
+        claims,
+        customer_limit(settings),
+        shared_figures,
     )
     for views in _BLUEPRINTS:
         app.register_blueprint(views(api))
     if has_local_sign_in(settings):
         app.register_blueprint(local_sign_in_blueprint(api))
-    app.extensions[ON_EXIT] = outcomes.close
+    shared_figures.start()
+
+    def on_exit() -> None:
+        outcomes.close()
+        shared_figures.tell()
+
+    app.extensions[ON_EXIT] = on_exit
     install(app)
     limit_addresses(app, settings)
 

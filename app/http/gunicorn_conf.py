@@ -1,6 +1,10 @@
 """How gunicorn runs us. `fairdrop serve` passes the address and the number of workers."""
 
+import os
 import resource
+import shutil
+import tempfile
+from typing import Any
 
 worker_class = "app.http.greenlets.FairdropWorker"
 MAX_CONNECTIONS = 4_000
@@ -34,5 +38,18 @@ limit_request_field_size = 8_190
 
 preload_app = False
 """No gRPC channel may exist before the fork."""
+
+_METRICS_DIR = "FAIRDROP_METRICS_DIR"
+_own_metrics_dir = None
+if not os.environ.get(_METRICS_DIR):
+    # The workers inherit it, and add up there what each of them has counted.
+    _own_metrics_dir = os.environ[_METRICS_DIR] = tempfile.mkdtemp(prefix="fairdrop-figures-")
+
+
+def on_exit(_server: Any) -> None:
+    """When the last worker has ended."""
+    if _own_metrics_dir is not None:
+        shutil.rmtree(_own_metrics_dir, ignore_errors=True)
+
 
 loglevel = "warning"

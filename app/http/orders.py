@@ -1,5 +1,6 @@
 """The buyer's addresses: place an order, look at one's own, cancel it."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from app.domain.timestamps import rfc3339
 from app.http.api import Api
 from app.http.models import OrderPage, OrderView, PlaceOrder
 from app.http.openapi import IDEMPOTENCY_KEY, PAGE_PARAMETERS, Operation, documented, query
-from app.http.problems import error_response
+from app.http.problems import PROBLEMS, error_response, problem_name
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, query_number, read_body
 from app.http.responses import json_response
 from app.http.tokens import IssuerUnavailable, Unauthenticated
@@ -21,6 +22,8 @@ from app.services.orders import own_order, own_orders
 
 MAX_WAIT_SECONDS = 30
 """Shorter than what proxies and phones' networks cut off without an answer, which is mostly 60."""
+
+_SOLD_OUT = PROBLEMS[errors.SoldOut].name
 
 _WHO = (Unauthenticated, IssuerUnavailable, errors.StorageUnavailable)
 
@@ -78,11 +81,21 @@ def orders_blueprint(api: Api) -> Blueprint:
         )
     )
     def place(sale_id: str) -> Response:
+        started = time.perf_counter()
+        outcome = "other"
         try:
-            return _answer(api, sale_id)
+            outcome, response = _answer(api, sale_id)
         except errors.FairdropError as error:
             # As the app's handler would, without the framework's way there: in a sold-out crowd this is the common answer.
+            outcome = problem_name(error)
             return error_response(error)
+        except (Unauthenticated, IssuerUnavailable) as error:
+            outcome = problem_name(error)
+            raise
+        else:
+            return response
+        finally:
+            api.placement.figures.answered(outcome, time.perf_counter() - started)
 
     @views.get("/v1/sales/<sale_id>/orders/<order_id>")
     @documented(
@@ -172,7 +185,8 @@ def orders_blueprint(api: Api) -> Blueprint:
     return views
 
 
-def _answer(api: Api, sale_id: str) -> Response:
+def _answer(api: Api, sale_id: str) -> tuple[str, Response]:
+    """The answer to a request for an order, and its name among the figures."""
     api.placement.refuse_when_full(sale_id)
     received_at = datetime.now(UTC)
     authorization = request.environ.get("HTTP_AUTHORIZATION")
@@ -184,10 +198,12 @@ def _answer(api: Api, sale_id: str) -> Response:
         lambda: api.verifier.claimed_subject(authorization), sale_id, body.units, key
     )
     if refusal is not None:
-        return error_response(refusal)
+        api.placement.figures.refused_from_memory += 1
+        return _SOLD_OUT, error_response(refusal)
     customer = api.customer()
     taken = api.placement.place(customer.subject, sale_id, body.units, key, body.payment_method, received_at)
     location = ("Location", f"/v1/sales/{sale_id}/orders/{taken.order.order_id}")
+    shown = order_body(taken.order, api.claims)
     if taken.replayed:
-        return json_response(order_body(taken.order, api.claims), 200, location, ("Idempotent-Replayed", "true"))
-    return json_response(order_body(taken.order, api.claims), 201, location)
+        return "replayed", json_response(shown, 200, location, ("Idempotent-Replayed", "true"))
+    return taken.order.status.value, json_response(shown, 201, location)

@@ -231,6 +231,11 @@ def problem_response(
     return json_response(body, status, *headers, content_type="application/problem+json")
 
 
+def problem_name(error: Exception) -> str:
+    """The stable name of an error of the table."""
+    return next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS).name
+
+
 def error_response(error: Exception) -> Response:
     """The response to an error of the table; its class must be there, itself or a base of it."""
     kind = next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS)

@@ -71,6 +71,11 @@ class GroupCommit(ABC, Generic[Request, Answer]):
         """Whether a request would be refused now."""
         return self._queue.qsize() >= self._capacity
 
+    @property
+    def depth(self) -> int:
+        """Requests that wait for the next batch."""
+        return self._queue.qsize()
+
     def submit(self, request: Request, deadline: float) -> Ticket[Request, Answer]:
         """Put a request into the queue; raises Overloaded when it is full."""
         if self.is_full:

@@ -16,6 +16,7 @@ from app.domain.placement import NewOrder, Outcome, Refused, Replayed
 from app.domain.sale import Sale
 from app.domain.states import Status
 from app.services.concurrency import Concurrency
+from app.services.figures import Figures
 from app.services.group_commit import GroupCommit, Ticket
 from app.services.watch import SaleWatch
 from app.storage.clock import DatabaseClock
@@ -58,6 +59,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
         writer: str,
         capacity: int,
         batch_limit: int,
+        figures: Figures,
     ) -> None:
         """Open the lane; its thread starts with the first order."""
         super().__init__(concurrency, f"lane {sale.sale_id}", capacity, batch_limit)
@@ -67,6 +69,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
         self._sale_id = sale.sale_id
         self._shard_count = sale.shard_count
         self._writer = writer
+        self._figures = figures
         self._home_id = zlib.crc32(writer.encode()) % sale.shard_count
         self._view: HomeView | None = None
         self._view_epoch = -1
@@ -90,6 +93,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
             self._answer_all(batch, StorageUnavailable("the order service failed", 1))
             return
         self._clock.observe(committed)
+        self._figures.committed(len(batch))
         said_no = False
         for ticket, outcome in zip(batch, placement.decision.outcomes, strict=True):
             ticket.answer = self._answer(ticket.request, outcome, placement, committed)

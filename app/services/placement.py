@@ -13,6 +13,7 @@ from app.domain.errors import FairdropError, IdempotencyKeyReused, Overloaded, S
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest
 from app.services.concurrency import Concurrency, Threads
+from app.services.figures import Figures
 from app.services.lane import Lane, Taken
 from app.services.watch import AWAITED_SECONDS, LOOK_AHEAD_SHARE, SaleWatch, Sight
 from app.settings import Settings
@@ -39,6 +40,7 @@ class Placement:
     def __init__(self, database: FairdropDatabase, settings: Settings, concurrency: Concurrency | None = None) -> None:
         """Open the counter; no call is made yet."""
         self.clock = DatabaseClock()
+        self.figures = Figures()
         self._database = database
         self._settings = settings
         self._concurrency: Concurrency = concurrency or Threads()
@@ -50,6 +52,12 @@ class Placement:
     def writer(self) -> str:
         """Name of this process, as the stock ledger has it."""
         return self._writer
+
+    def count_waiting(self) -> None:
+        """Bring the figures' count of the orders that wait in the lanes up to date."""
+        with self._lock:
+            lanes = [counter.lane for counter in self._counters.values() if counter.lane is not None]
+        self.figures.waiting_in_lanes = sum(lane.depth for lane in lanes)
 
     def sight(self, sale_id: str, max_age_ms: float) -> Sight:
         """What is known of the sale, at most this old. Raises SaleNotFound or StorageUnavailable."""
@@ -187,4 +195,5 @@ class Placement:
             self._writer,
             self._settings.lane_capacity,
             self._settings.batch_limit,
+            self.figures,
         )

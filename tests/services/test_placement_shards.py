@@ -12,6 +12,7 @@ from app.domain.orders import OrderRequest
 from app.domain.sale import Sale
 from app.domain.states import Status
 from app.services.concurrency import Threads
+from app.services.figures import Figures
 from app.services.lane import Lane
 from app.services.watch import SaleWatch
 from app.storage.clock import DatabaseClock
@@ -23,7 +24,7 @@ def lane(database: FairdropDatabase, sale: Sale, writer: str) -> Lane:
     clock = DatabaseClock()
     watch = SaleWatch(database, clock, Threads(), sale.sale_id)
     watch.within(0.0, 30.0)
-    return Lane(database, clock, watch, Threads(), sale, writer, capacity=10, batch_limit=10)
+    return Lane(database, clock, watch, Threads(), sale, writer, capacity=10, batch_limit=10, figures=Figures())
 
 
 def test_a_lane_that_remembers_more_shards_than_there_are_sells_from_those_that_there_are(
