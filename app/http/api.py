@@ -9,6 +9,7 @@ from app.http.tokens import SELLER, TILL, Forbidden, Identity, TokenVerifier
 from app.services.cancelling import Cancelling
 from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency
+from app.services.console import ConsoleFeed
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
 from app.services.shared_figures import SharedFigures
@@ -30,6 +31,13 @@ class Api:
     claims: ClaimKeys
     customer_limit: Limit
     shared_figures: SharedFigures
+    console_feed: ConsoleFeed
+
+    def close(self) -> None:
+        """The process is about to end: nobody waits any longer, and what was counted is told."""
+        self.outcomes.close()
+        self.console_feed.close()
+        self.shared_figures.tell()
 
     def customer(self) -> Identity:
         """Who is asking. Raises Unauthenticated, IssuerUnavailable or RateLimited."""

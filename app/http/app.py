@@ -7,6 +7,7 @@ from flask import Flask
 from app.http import ON_EXIT
 from app.http.admin import admin_blueprint
 from app.http.api import Api
+from app.http.console import console_blueprint
 from app.http.local_sign_in import has_local_sign_in, local_sign_in_blueprint
 from app.http.metrics import metrics_blueprint
 from app.http.orders import orders_blueprint
@@ -21,6 +22,7 @@ from app.http.tokens import TokenVerifier
 from app.services.cancelling import Cancelling
 from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency, Threads
+from app.services.console import ConsoleFeed
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
 from app.services.readiness import DatabaseTime
@@ -34,6 +36,7 @@ _BLUEPRINTS = (
     redemptions_blueprint,
     sales_blueprint,
     admin_blueprint,
+    console_blueprint,
     service_blueprint,
     metrics_blueprint,
     pages_blueprint,
@@ -57,6 +60,7 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     now = DatabaseTime(database, placement.clock, concurrency).seconds
     verifier, claims = TokenVerifier(settings, concurrency, now), ClaimKeys.load(settings)
     shared_figures = SharedFigures(placement, Path(settings.metrics_dir) if settings.metrics_dir else None)
+    feed = ConsoleFeed(database, concurrency, shared_figures)
     api = Api(
         settings,
         database,
@@ -68,18 +72,14 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
         claims,
         customer_limit(settings),
         shared_figures,
+        feed,
     )
     for views in _BLUEPRINTS:
         app.register_blueprint(views(api))
     if has_local_sign_in(settings):
         app.register_blueprint(local_sign_in_blueprint(api))
     shared_figures.start()
-
-    def on_exit() -> None:
-        outcomes.close()
-        shared_figures.tell()
-
-    app.extensions[ON_EXIT] = on_exit
+    app.extensions[ON_EXIT] = api.close
     install(app)
     limit_addresses(app, settings)
 

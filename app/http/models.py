@@ -271,6 +271,77 @@ class SaleDetails(SaleTerms):
     draw: DrawView | None = Field(description="Of a lottery; null for any other sale.")
 
 
+class OrderCounts(BaseModel):
+    """A sale's orders, counted from its events."""
+
+    is_complete: bool = Field(
+        description="Whether all events have been read; until then the counts grow towards the truth."
+    )
+    orders: int = Field(description="Orders taken, those on the waitlist included.")
+    commits: int = Field(description="Transactions that took them.")
+    by_status: dict[str, int] | None = Field(description="Orders by status now; null when too many are live to tell.")
+    events: dict[str, int] = Field(description="Events by type.")
+    payments_failed: int
+    expired: int
+
+
+class SecondOfSale(BaseModel):
+    """What was committed in one second of the database's clock."""
+
+    at: int = Field(description="Seconds of the epoch.")
+    taken: int
+    waitlisted: int
+    commits: int
+
+
+class SecondOfServer(BaseModel):
+    """What this server answered to requests for orders in about a second, of all sales."""
+
+    at: int = Field(description="Seconds of the epoch, by the server's clock.")
+    taken: float = Field(description="A second.")
+    refused: float = Field(description="A second.")
+    p50_ms: float | None
+    p99_ms: float | None
+
+
+class SaleLive(SaleDetails):
+    """A sale as it was a second ago, in numbers."""
+
+    counts: OrderCounts
+    seconds: list[SecondOfSale]
+    server: list[SecondOfServer]
+    lane_depth: int = Field(description="Orders that wait for the next commit on this server, of all sales.")
+    unpublished_events: int = Field(
+        description="Events in the outbox that no relay has published, of all sales; 1000: or more."
+    )
+    oldest_unpublished_at: AwareDatetime | None
+    overdue_orders: int = Field(description="Orders whose deadline passed and was not dealt with yet; 1000: or more.")
+
+
+class OrderStep(BaseModel):
+    """One step of an order's history."""
+
+    event_seq: int
+    status: str
+    trigger: str
+    actor: str
+    reason: str | None
+    committed_at: AwareDatetime
+
+
+class FoundOrder(OrderView):
+    """An order as a seller finds it."""
+
+    customer_id: str
+    events: list[OrderStep]
+
+
+class FoundOrders(BaseModel):
+    """What a search has found; at most 100 orders, the latest first."""
+
+    orders: list[FoundOrder]
+
+
 class RestockResult(BaseModel):
     """The sale after a restock."""
 

@@ -72,7 +72,7 @@ def outcomes_blueprint(api: Api) -> Blueprint:
         if order.is_final and order.event_seq == known:
             watch.close()
             return Response(status=204, headers=[*SECURITY_HEADERS, NO_STORE])
-        seconds = min(_stream_seconds(), customer.expires_at - api.verifier.now())
+        seconds = min(stream_seconds(), customer.expires_at - api.verifier.now())
         return _stream(watch, known, seconds, api.claims)
 
     return views
@@ -87,7 +87,8 @@ def _last_event_id() -> int | None:
     return int(text)
 
 
-def _stream_seconds() -> float:
+def stream_seconds() -> float:
+    """How long a stream lasts, of whatever: STREAM_SECONDS at most."""
     return STREAM_SECONDS * (1.0 - STREAM_JITTER_SHARE * random.random())  # noqa: S311  # jitter is no secret
 
 

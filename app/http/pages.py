@@ -88,6 +88,10 @@ def pages_blueprint(api: Api) -> Blueprint:
     def buyer(sale_id: str) -> Response:  # noqa: ARG001  # the page's script reads it
         return page("buyer.html")
 
+    @views.get("/console")
+    def console() -> Response:
+        return page("console.html")
+
     @views.get("/static/<version>/<path:path>")
     def static(version: str, path: str) -> Response:
         content = assets.contents.get(path)

@@ -1,6 +1,7 @@
 """The pictures of the documentation, taken anew by `scripts/screenshots`; at other times there is nothing to do here."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -8,6 +9,11 @@ from typing import Any, Literal
 import pytest
 from browser_samples import BrowserShop, Visitors
 from playwright.sync_api import Page, expect
+
+from app.rush.local_tokens import LocalTokens
+from app.rush.options import RushOptions
+from app.rush.plan import Shares
+from app.rush.runner import run_rush
 
 FOLDER = os.environ.get("FAIRDROP_PICTURES")
 
@@ -51,3 +57,34 @@ def test_the_buyer_s_page(browser_shop: BrowserShop, visitors: Visitors, scheme:
     lost.get_by_role("button", name="Get it free").click()
     expect(lost.get_by_text("The connection is lost")).to_be_visible()
     shoot(lost, f"buyer-connection-lost-{scheme}")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_console(browser_shop: BrowserShop, visitors: Visitors, tmp_path: Path, scheme: Scheme) -> None:
+    terms: dict[str, Any] = {"name": "iPhone, half price", "unit_price_minor": 49_900, "limit_per_customer": 5}
+    sale = browser_shop.put_up(**terms, sale_id=f"iphone-{scheme}", stock=400, waitlist_limit=400)
+    page = visitors.visit(f"/console#{sale.sale_id}", browser_shop.token("sam", "seller"), color_scheme=scheme)
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    expect(page.locator("#live")).to_have_text("Live")
+    options = RushOptions(
+        sale_id=sale.sale_id,
+        tokens=LocalTokens(browser_shop.settings),
+        answers=tmp_path / "rush.jsonl",
+        url=browser_shop.url,
+        buyers=3_000,
+        processes=1,
+        connections=128,
+        shares=Shares(several=0.1),
+        timeout_seconds=60,
+    )
+    with ThreadPoolExecutor(1) as crowd:
+        rush = crowd.submit(run_rush, options)
+        rush.result()
+    expect(page.locator("#states").get_by_role("row", name="Reserved and authorized")).to_be_visible()
+    page.wait_for_timeout(4_000)
+    shoot(page, f"console-live-{scheme}")
+    page.get_by_label("Id", exact=True).fill("buyer-00000001")
+    page.get_by_role("button", name="New sale").click()
+    page.get_by_label("Name", exact=True).fill("Phone, half price")
+    if scheme == "light":
+        shoot(page, "console-new-sale-light")

@@ -9,7 +9,7 @@ from app.http.app import create_app
 from app.http.pages import CONTENT_TYPES, STATIC_FOLDER, load_assets
 from app.settings import Settings
 
-PAGES = ("/sales/any-sale",)
+PAGES = ("/sales/any-sale", "/console")
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -107,7 +107,7 @@ def payer(app: Flask, settings: Settings, database: FairdropDatabase) -> Buyer:
 
 def waits(app: Flask) -> int:
     """How many wait in the app."""
-    count: int = app.extensions[ON_EXIT].__self__._board._count
+    count: int = app.extensions[ON_EXIT].__self__.outcomes._board._count
     return count
 
 
@@ -132,7 +132,7 @@ def test_a_long_poll_is_answered_when_the_order_changes(app: Flask, buyer: Buyer
     with ThreadPoolExecutor(2) as clients:
         polls = [clients.submit(buyer.get, query) for query in ("?wait=30&after=1", "?wait=30")]
         until(lambda: waits(app) == 2)
-        watches = [w for t in app.extensions[ON_EXIT].__self__._board._topics.values() for w in t.watches]
+        watches = [w for t in app.extensions[ON_EXIT].__self__.outcomes._board._topics.values() for w in t.watches]
         until(lambda: all(watch.known == 1 for watch in watches))
         buyer.promote()
         answers = [poll.result() for poll in polls]
