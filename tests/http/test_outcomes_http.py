@@ -251,7 +251,7 @@ def test_a_stream_ends_after_a_while_and_when_its_token_does(buyer: Buyer, monke
 
 
 def test_streams_last_no_longer_than_promised_and_do_not_all_end_at_once() -> None:
-    lengths = {outcomes._stream_seconds() for _ in range(100)}
+    lengths = {outcomes.stream_seconds() for _ in range(100)}
     assert len(lengths) > 90
     assert outcomes.STREAM_SECONDS * 0.8 <= min(lengths) < max(lengths) <= outcomes.STREAM_SECONDS
 
