@@ -137,7 +137,7 @@ def console_blueprint(api: Api) -> Blueprint:
             found = api.concurrency.run(order_by_id, api.database, sale_id, order_id)
         bodies = [
             {
-                **order_body(each.order),
+                **order_body(each.order, api.claims),
                 "customer_id": each.order.customer_id,
                 "events": [
                     {

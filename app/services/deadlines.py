@@ -171,14 +171,15 @@ class Deadlines:
             if not waiting_keys(reads, sale.sale_id, 1):
                 self._resting[sale.sale_id] = time.monotonic() + RESTING_SECONDS
                 return 0
-        if _slots(sale.sale_id, sale.shard_count)[0] not in mine:
-            return 0
+        return self._lapse(sale.sale_id) if _slots(sale.sale_id, sale.shard_count)[0] in mine else 0
+
+    def _lapse(self, sale_id: str) -> int:
         try:
             lapsed, committed = transact(
                 self._database,
                 "lapse",
                 lapse_page,
-                sale.sale_id,
+                sale_id,
                 ORDERS_PER_STEP,
                 self._clock.estimate,
                 self._writer,
@@ -186,7 +187,7 @@ class Deadlines:
         except Conflict:
             return 0
         except Exception as error:
-            return self._pass_over(sale.sale_id, error)
+            return self._pass_over(sale_id, error)
         self._clock.observe(committed)
         return lapsed
 
