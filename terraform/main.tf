@@ -54,6 +54,7 @@ module "secrets" {
   project_id = var.project_id
 
   readers = {
+    api      = { member = module.identities.members["api"], secrets = ["claim-key", "metrics-token"] }
     payments = { member = module.identities.members["payments"], secrets = ["stripe-api-key", "stripe-webhook-secret"] }
     webhooks = { member = module.identities.members["webhooks"], secrets = ["stripe-api-key", "stripe-webhook-secret"] }
   }

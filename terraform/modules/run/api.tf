@@ -73,6 +73,21 @@ resource "google_cloud_run_v2_service" "api" {
           value = env.value
         }
       }
+
+      dynamic "env" {
+        for_each = local.api_secrets
+
+        content {
+          name = env.key
+
+          value_source {
+            secret_key_ref {
+              secret  = env.value
+              version = "latest"
+            }
+          }
+        }
+      }
     }
   }
 

@@ -6,6 +6,11 @@ locals {
     FAIRDROP_STRIPE_WEBHOOK_SECRET = var.secret_ids["stripe-webhook-secret"]
   }
 
+  api_secrets = {
+    FAIRDROP_CLAIM_KEY     = var.secret_ids["claim-key"]
+    FAIRDROP_METRICS_TOKEN = var.secret_ids["metrics-token"]
+  }
+
   # The sidecar looks at 8080 unless it is told otherwise.
   metrics = {
     FAIRDROP_METRICS_PORT = "8080"

@@ -60,11 +60,11 @@ variable "emails" {
 
 variable "secret_ids" {
   type        = map(string)
-  description = "Secret id of each of the gateway's secrets."
+  description = "Secret id of each secret that a process is given."
 
   validation {
-    condition     = toset(keys(var.secret_ids)) == toset(["stripe-api-key", "stripe-webhook-secret"])
-    error_message = "stripe-api-key and stripe-webhook-secret."
+    condition     = toset(keys(var.secret_ids)) == toset(["claim-key", "metrics-token", "stripe-api-key", "stripe-webhook-secret"])
+    error_message = "claim-key, metrics-token, stripe-api-key and stripe-webhook-secret."
   }
 }
 

@@ -15,8 +15,8 @@ variable "readers" {
   validation {
     condition = alltrue([
       for reader in values(var.readers) :
-      length(setsubtract(reader.secrets, ["stripe-api-key", "stripe-webhook-secret"])) == 0
+      length(setsubtract(reader.secrets, ["claim-key", "metrics-token", "stripe-api-key", "stripe-webhook-secret"])) == 0
     ])
-    error_message = "There are stripe-api-key and stripe-webhook-secret."
+    error_message = "There are claim-key, metrics-token, stripe-api-key and stripe-webhook-secret."
   }
 }
