@@ -33,6 +33,7 @@ ENV PATH=/opt/fairdrop/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
+    TMPDIR=/tmp \
     FAIRDROP_STATE_DIR=/tmp/fairdrop \
     GUNICORN_CMD_ARGS="--worker-tmp-dir=/dev/shm --no-control-socket"
 

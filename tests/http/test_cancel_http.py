@@ -134,6 +134,6 @@ def test_a_unit_that_comes_free_is_on_offer_again_to_those_who_were_told_sold_ou
 def test_the_interface_describes_the_cancel_with_every_answer(shop: Shop) -> None:
     document = shop.client.get("/openapi.json").json
     described = document["paths"]["/v1/sales/{sale_id}/orders/{order_id}/cancel"]["post"]
-    assert set(described["responses"]) == {"200", "401", "404", "409", "503", "default"}
+    assert set(described["responses"]) == {"200", "401", "404", "409", "429", "503", "default"}
     assert "requestBody" not in described
     assert {"cancellable", "cancellable_until"} <= set(document["components"]["schemas"]["OrderView"]["properties"])

@@ -45,6 +45,10 @@ def test_with_a_token_set_only_who_has_it_may_read(settings: Settings) -> None:
 
 
 def test_production_shows_no_figures_without_a_token(settings: Settings) -> None:
-    real = {"environment": "production", "auth_jwks_url": "https://issuer.example/keys"}
+    real = {
+        "environment": "production",
+        "auth_jwks_url": "https://issuer.example/keys",
+        "claim_key": SecretStr("11" * 32),
+    }
     client = create_app(settings.model_copy(update=real)).test_client()
     problem(client.get("/metrics"), 404, "not-found")

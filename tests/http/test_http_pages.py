@@ -4,6 +4,7 @@ import re
 
 import pytest
 from http_samples import Shop, broken_rule, problem
+from pydantic import SecretStr
 
 from app.http.app import create_app
 from app.http.pages import CONTENT_TYPES, STATIC_FOLDER, load_assets
@@ -72,7 +73,8 @@ def test_development_signs_anybody_in(shop: Shop) -> None:
 
 @pytest.mark.parametrize("environment", ["development", "production"])
 def test_where_a_real_issuer_gives_the_tokens_nobody_signs_in_here(settings: Settings, environment: str) -> None:
-    real = settings.model_copy(update={"environment": environment, "auth_jwks_url": "https://issuer.example/keys"})
+    changes = {"environment": environment, "auth_jwks_url": "https://issuer.example/keys"}
+    real = settings.model_copy(update={**changes, "claim_key": SecretStr("11" * 32)})
     client = create_app(real).test_client()
     problem(client.post("/v1/development/token", json={"subject": "ann"}), 404, "not-found")
     page = client.get("/sales/any-sale").text

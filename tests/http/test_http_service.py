@@ -18,6 +18,7 @@ def addresses(shop: Shop) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for rule in shop.client.application.url_map.iter_rules():
         path = rule.rule.replace("<sale_id>", "sale").replace("<order_id>", "order")
+        path = path.replace("<version>", "1").replace("<path:path>", "base.css")
         assert "<" not in path
         found.setdefault(path, set()).update(rule.methods or ())
     return found
