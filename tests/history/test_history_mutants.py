@@ -20,6 +20,8 @@ from emulator import running
 AT_ONCE = 4
 """Runs at the same time: each mostly waits."""
 
+MORE_TRIES = 2
+
 WITHOUT_MONEY = tuple(name for name, workload in WORKLOADS.items() if not workload.with_money)
 WITH_MONEY = tuple(name for name, workload in WORKLOADS.items() if workload.with_money)
 
@@ -69,6 +71,11 @@ def test_the_true_code_is_clean_under_every_workload(runs: dict[str, Run], run: 
 
 
 @pytest.mark.parametrize("run", list(MUTANTS))
-def test_a_planted_fault_is_named(runs: dict[str, Run], run: str) -> None:
+def test_a_planted_fault_is_named(stage: Stage, runs: dict[str, Run], run: str) -> None:
+    """Some faults need luck to do harm (an answer that is lost, a race): then the same is played again, but not for ever."""
     (verdict,) = runs[run].result().values()
+    for _ in range(MORE_TRIES):
+        if MUTANTS[run].rule in verdict.rules_broken:
+            break
+        (verdict,) = stage.play(MUTANTS[run], _workloads(run)).values()
     assert MUTANTS[run].rule in verdict.rules_broken, verdict.as_json()
