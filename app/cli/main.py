@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "fairness": ("app.cli.fairness", "fairness", "Report how fair a sale's line was, as a page too."),
     "gateway": ("app.cli.gateway", "gateway", "Run the payment gateway's simulator (development only)."),
     "load": ("app.cli.load", "load", "Offer a worker more than it can take, and see what becomes of it."),
+    "plan": ("app.cli.plan", "plan_sale", "Say what a sale needs and costs on Google Cloud, and what gives way first."),
     "replay": ("app.cli.replay", "replay", "Publish events again from a time on."),
     "rush": ("app.cli.rush", "rush", "Send a crowd of buyers to a running service."),
     "sale": ("app.cli.sale", "sale", "Create, show, change, open, pause, close and restock sales."),

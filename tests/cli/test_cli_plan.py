@@ -1,0 +1,55 @@
+"""`fairdrop plan` needs no database, no settings and no network."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli.main import fairdrop
+from app.domain.planning.shape import PRESETS
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(fairdrop, ["plan", *arguments])
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_names_what_gives_way_first(name: str) -> None:
+    result = run(name)
+    assert result.exit_code == 0
+    assert "gives way first" in result.stdout
+    assert "unchecked" in result.stdout
+
+
+def test_an_option_changes_a_preset() -> None:
+    few, many = (orjson.loads(run("iphone", "--crowd", crowd, "--json").stdout) for crowd in ("100000", "10000000"))
+    assert few["shape"]["crowd"] == 100_000
+    assert many["api_cores"] > 10 * few["api_cores"]
+    assert set(many["prices"]) >= {"spanner_regional", "pubsub"}
+
+
+def test_a_plan_s_shape_is_read_back_from_a_file(tmp_path: Path) -> None:
+    made = orjson.loads(run("phones", "--place", "multi-region", "--window", "5m", "--json").stdout)
+    file = tmp_path / "sale.json"
+    file.write_bytes(orjson.dumps(made["shape"]))
+    assert orjson.loads(run("--file", str(file), "--json").stdout) == made
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [('{"name": "x", "stock": "many", "crowd": 1}', "stock"), ("{", "json"), ('{"name": "x"}', "stock")],
+)
+def test_a_bad_file_is_one_line(tmp_path: Path, content: str, named: str) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text(content)
+    result = run("--file", str(file))
+    assert result.exit_code == 2
+    assert named in result.stderr.lower()
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_bad_share_names_the_option() -> None:
+    result = run("iphone", "--declined", "2")
+    assert result.exit_code == 2
+    assert "--declined" in result.stderr
