@@ -9,11 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from app.cli.common import Invalid, duration, first_rule_broken, plain_errors, print_json
-from app.cli.plan_text import print_plan
+from app.cli.plan_text import TABLE_WIDTH, print_plan, print_study
 from app.domain.planning.plan import Figures, Plan, plan
 from app.domain.planning.prices import PRICES
 from app.domain.planning.shape import PRESETS, Arrival, Place, SaleShape
 from app.domain.sale import Policy
+from app.simulation.study import Study, setting_of, study
 
 _CUSTOM = SaleShape("sale", stock=1_000, crowd=100_000)
 
@@ -39,9 +40,13 @@ _CUSTOM = SaleShape("sale", stock=1_000, crowd=100_000)
 @click.option("--commit-ms", type=click.FloatRange(0.1), help="A commit's time, where Spanner is.")
 @click.option("--max-instances", type=click.IntRange(1), help="API instances at most.")
 @click.option("--max-nodes", type=click.IntRange(1), help="Spanner nodes at most.")
+@click.option("--simulate", is_flag=True, help="Play the crowd as discrete events, on this and on other designs.")
+@click.option(
+    "--seed", default=1, show_default=True, type=int, help="Of the simulation: the same seed, the same result."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON, prices and assumptions included.")
 @plain_errors
-def plan_sale(preset: str | None, file: Path | None, as_json: bool, **options: Any) -> None:
+def plan_sale(preset: str | None, file: Path | None, simulate: bool, seed: int, as_json: bool, **options: Any) -> None:
     """Say what a sale needs and costs, and what gives way first. A plan, not a promise (docs/capacity.md).
 
     PRESET is one of the three sales of docs/design.md; options change it.
@@ -51,16 +56,22 @@ def plan_sale(preset: str | None, file: Path | None, as_json: bool, **options: A
       fairdrop plan iphone
       fairdrop plan burgers --place multi-region --json
       fairdrop plan --stock 500 --crowd 1000000 --burst 5s --declined 0.2
+      fairdrop plan --stock 50000 --crowd 100000 --burst 1s --simulate
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     if preset and file:
         raise Invalid("--file: a preset and a file are two sales")
     shape = _read(file) if file else PRESETS[preset] if preset else _CUSTOM
     shape, figures = _changed(shape, options), _figures(options)
     made = plan(shape, figures)
+    found = study(setting_of(made, figures, seed=seed)) if simulate else None
     if as_json:
-        print_json(as_values(made, figures))
-    else:
-        print_plan(made, figures, Console())
+        print_json(as_values(made, figures) | ({"simulation": study_values(found)} if found else {}))
+        return
+    # The widest table, uncut where the output is no terminal either.
+    console = Console(width=max(Console().width, TABLE_WIDTH))
+    print_plan(made, figures, console)
+    if found:
+        print_study(found, console)
 
 
 def as_values(made: Plan, figures: Figures) -> dict[str, Any]:
@@ -72,6 +83,17 @@ def as_values(made: Plan, figures: Figures) -> dict[str, Any]:
         "bottleneck": {**asdict(bottleneck), "share": bottleneck.share},
         "figures": asdict(figures),
         "prices": {name: asdict(price) for name, price in PRICES.items()},
+    }
+
+
+def study_values(found: Study) -> dict[str, Any]:
+    """A study as plain values."""
+    return {
+        "setting": asdict(found.setting),
+        "assumed": asdict(found.assumed),
+        "designs": [asdict(result) for result in found.designs],
+        "by_shards": {str(shards): asdict(result) for shards, result in found.by_shards.items()},
+        "calibration": [{**asdict(pair), "error": pair.error} for pair in found.calibration],
     }
 
 

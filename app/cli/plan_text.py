@@ -5,6 +5,9 @@ from rich.table import Table
 
 from app.domain.planning.plan import Figures, Plan
 from app.domain.planning.prices import PRICES, UNCHECKED
+from app.simulation.study import Study
+
+TABLE_WIDTH = 132
 
 
 def print_plan(made: Plan, figures: Figures, console: Console) -> None:
@@ -34,6 +37,32 @@ def print_plan(made: Plan, figures: Figures, console: Console) -> None:
         f"peaks of a node; on assumed commit times; on {len(PRICES)} list prices, {unchecked} of them unchecked (--json shows all)",
         highlight=False,
     )
+
+
+def print_study(found: Study, console: Console) -> None:
+    """What the simulated crowd met, on each design, and how far the simulation is from runs here."""
+    setting = found.setting
+    console.print(
+        f"\nsimulated: {setting.requests:,} requests, {setting.per_second:,.0f}/s, {setting.stock:,} units, "
+        f"{setting.lanes:,} lanes, seed {setting.seed}",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "sold", "over", "unsold", "no, stock left", "overtaken", "late", "sold/s", "p50 ms", "p99 ms"):
+        table.add_column(heading, justify="right" if heading else "left")
+    shards = ((f"group commit, {shards} shards", result) for shards, result in found.by_shards.items())
+    for name, result in [*((each.design, each) for each in found.designs), *shards]:
+        counts = (
+            result.sold, result.oversold, result.unsold, result.refused_with_stock_left, result.overtaken, result.late,
+            result.sold_per_second, result.p50_ms, result.p99_ms,
+        )  # fmt: skip
+        table.add_row(name, *(f"{count:,.0f}" for count in counts))
+    console.print(table, highlight=False)
+    for pair in found.calibration:
+        console.print(
+            f"{pair.name}: simulated {pair.predicted:,.0f}/s, measured {pair.measured:,.0f}/s ({pair.error:+.0%}; {pair.command})",
+            highlight=False,
+        )
 
 
 def _lines(made: Plan) -> list[tuple[str, str]]:

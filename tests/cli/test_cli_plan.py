@@ -53,3 +53,14 @@ def test_a_bad_share_names_the_option() -> None:
     result = run("iphone", "--declined", "2")
     assert result.exit_code == 2
     assert "--declined" in result.stderr
+
+
+def test_a_simulation_is_printed_with_its_error_against_measured_runs() -> None:
+    arguments = ("--stock", "50", "--crowd", "2000", "--burst", "1s", "--simulate")
+    result = run(*arguments, "--json")
+    simulated = orjson.loads(result.stdout)["simulation"]
+    assert simulated["designs"][0]["sold"] == 50
+    assert all("error" in pair for pair in simulated["calibration"])
+    text = run(*arguments)
+    assert "a CRDT counter" in text.stdout
+    assert "measured" in text.stdout
