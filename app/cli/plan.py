@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from app.cli.common import Invalid, duration, first_rule_broken, plain_errors, print_json
+from app.cli.plan_plots import write_plots
 from app.cli.plan_text import TABLE_WIDTH, print_plan, print_study
 from app.domain.planning.plan import Figures, Plan, plan
 from app.domain.planning.prices import PRICES
@@ -44,9 +45,14 @@ _CUSTOM = SaleShape("sale", stock=1_000, crowd=100_000)
 @click.option(
     "--seed", default=1, show_default=True, type=int, help="Of the simulation: the same seed, the same result."
 )
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path), help="Simulate, and draw SVG files into this folder."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON, prices and assumptions included.")
 @plain_errors
-def plan_sale(preset: str | None, file: Path | None, simulate: bool, seed: int, as_json: bool, **options: Any) -> None:
+def plan_sale(
+    preset: str | None, file: Path | None, simulate: bool, seed: int, plots: Path | None, as_json: bool, **options: Any
+) -> None:
     """Say what a sale needs and costs, and what gives way first. A plan, not a promise (docs/capacity.md).
 
     PRESET is one of the three sales of docs/design.md; options change it.
@@ -63,7 +69,9 @@ def plan_sale(preset: str | None, file: Path | None, simulate: bool, seed: int, 
     shape = _read(file) if file else PRESETS[preset] if preset else _CUSTOM
     shape, figures = _changed(shape, options), _figures(options)
     made = plan(shape, figures)
-    found = study(setting_of(made, figures, seed=seed)) if simulate else None
+    found = study(setting_of(made, figures, seed=seed)) if simulate or plots else None
+    if found and plots:
+        write_plots(made, figures, found, plots)
     if as_json:
         print_json(as_values(made, figures) | ({"simulation": study_values(found)} if found else {}))
         return

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.main import fairdrop
+from app.cli.plan_plots import bars
 from app.domain.planning.shape import PRESETS
 
 
@@ -64,3 +65,11 @@ def test_a_simulation_is_printed_with_its_error_against_measured_runs() -> None:
     text = run(*arguments)
     assert "a CRDT counter" in text.stdout
     assert "measured" in text.stdout
+
+
+def test_plots_are_svg_files_that_say_the_sale_and_escape_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "sale.json"
+    file.write_bytes(orjson.dumps({"name": "tea", "stock": 20, "crowd": 900}))
+    assert run("--file", str(file), "--plots", str(tmp_path / "plots")).exit_code == 0
+    assert len(list((tmp_path / "plots").glob("plan-tea-*.svg"))) == 4
+    assert "&lt;tea&gt;" in bars("<tea>", [("a", 0.0, "0", False)])

@@ -120,9 +120,16 @@ def test_a_plan_is_consistent(shape: SaleShape) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("stock", 0), ("crowd", 0), ("declined_share", 1.0), ("burst_seconds", 0), ("window_seconds", 0)],
+    [
+        ("name", "../x"),
+        ("stock", 0),
+        ("crowd", 0),
+        ("declined_share", 1.0),
+        ("burst_seconds", 0),
+        ("window_seconds", 0),
+    ],
 )
-def test_a_shape_of_which_no_plan_can_be_made_names_the_field(field: str, value: float) -> None:
+def test_a_shape_of_which_no_plan_can_be_made_names_the_field(field: str, value: float | str) -> None:
     with pytest.raises(InvalidValue) as refused:
         replace(PRESETS["iphone"], **{field: value})
     assert refused.value.field == field

@@ -1,11 +1,15 @@
 """A sale as a plan sees it: how much, how many, how fast, and paid or not. And the three sales of docs/design.md."""
 
 import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.errors import InvalidValue
 from app.domain.sale import MAX_EXPECTED_CROWD, MAX_STOCK_UNITS, Policy, default_waitlist_limit
+
+_NAME = re.compile(r"[a-z0-9-]{1,63}")
+"""It becomes part of a file's name."""
 
 
 class Arrival(StrEnum):
@@ -45,6 +49,8 @@ class SaleShape:
 
     def __post_init__(self) -> None:
         """Raise InvalidValue for a shape of which no plan can be made."""
+        if not _NAME.fullmatch(self.name):
+            raise InvalidValue(field="name", rule="must be 1 to 63 small letters, digits and dashes")
         for field, value, low, high in (
             ("stock", self.stock, 1, MAX_STOCK_UNITS),
             ("crowd", self.crowd, 1, MAX_EXPECTED_CROWD),
