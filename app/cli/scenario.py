@@ -16,6 +16,8 @@ from app.cli.rush import progress_on_stderr
 from app.domain.spanner_capacity import MULTI_REGION_SSD, REGIONAL_SSD
 from app.local.burgers import MILLIONS, MINUTES, BurgersOptions, BurgersResult, play_burgers
 from app.local.children import ChildFailed
+from app.local.lottery import play_lottery
+from app.local.lottery_result import LotteryOptions, LotteryResult
 from app.local.phones import PhonesOptions, PhonesResult, play_phones
 from app.local.promises import Promise
 from app.rush.report_text import print_report as print_rush
@@ -135,6 +137,36 @@ def _print_burgers(result: BurgersResult, console: Console) -> None:
             f"{need.stored_bytes / 1e9:,.1f} GB",
             highlight=False,
         )
+
+
+@scenario.command("lottery")
+@click.option("--entries", default=2_000, show_default=True, type=click.IntRange(10), help="How many customers come.")
+@click.option("--stock", default=100, show_default=True, type=click.IntRange(1, 10**6), help="Units to be drawn for.")
+@_WORKERS
+@_state_dir("lottery")
+@_JSON
+@plain_errors
+def lottery(entries: int, stock: int, workers: int, state_dir: Path, as_json: bool) -> None:
+    """A priced draw: entries over HTTP until the close, drawn by the workers, paid, and proven by its public record.
+
+    \b
+    Example:
+      fairdrop scenario lottery --entries 10000 --workers 2
+    """  # noqa: D301
+    options = LotteryOptions(entries, stock, workers, state_dir)
+    _play(lambda say, progress: play_lottery(options, say, progress), _print_lottery, as_json)
+
+
+def _print_lottery(result: LotteryResult, console: Console) -> None:
+    print_rush(result.rush, console)
+    print_audit(result.audit, console)
+    print_fairness(result.fairness, console)
+    mentioned = result.mentioned
+    console.print(
+        f"{mentioned.entered:,} were told ENTERED, {mentioned.withdrawn:,} withdrew; {mentioned.in_record:,} are in the record, "
+        f"{result.promoted:,} were promoted after a payment that failed",
+        highlight=False,
+    )
 
 
 Play = Callable[[Callable[[str], None], ProgressHook], Any]

@@ -71,8 +71,13 @@ class Cancellers:
         self._seen: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cancellers", daemon=True)
-        self.cancelled = 0
+        self.cancelled_orders: set[str] = set()
         self.refused = 0
+
+    @property
+    def cancelled(self) -> int:
+        """How many were cancelled."""
+        return len(self.cancelled_orders)
 
     def start(self) -> None:
         """Begin to watch for orders."""
@@ -104,15 +109,15 @@ class Cancellers:
     def _cancel(self, customer_id: str, order_id: str) -> None:
         try:
             post(f"{self._orders_url}/{order_id}/cancel", self._issuer.token(customer_id))
-            self.cancelled += 1
+            self.cancelled_orders.add(order_id)
         except urllib.error.HTTPError:
-            # Declined or placed meanwhile: there is nothing left to cancel.
+            # Declined or placed meanwhile, or a lottery's entries are closed: there is nothing left to cancel.
             self.refused += 1
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Orders of a sale by status, and units of those PLACED."""
+    """Orders of a sale by status, and units of those PLACED. Settled: none waits for its payment, or for its lottery's draw."""
 
     orders: Mapping[str, int]
     placed_units: int
@@ -126,7 +131,7 @@ def standing(database: FairdropDatabase, sale_id: str) -> Standing:
         rows = list(reads.execute_sql(sql, params={"sale": sale_id}))
     orders = {status: count for status, count, _ in rows}
     placed = next((units for status, _, units in rows if status == "PLACED"), 0)
-    in_flight = sum(orders.get(status, 0) for status in ("PENDING", "AUTHORIZED"))
+    in_flight = sum(orders.get(status, 0) for status in ("ENTERED", "PENDING", "AUTHORIZED"))
     return Standing(orders, placed, in_flight == 0)
 
 
@@ -148,7 +153,7 @@ def wait_until(
 
 
 def settle(database: FairdropDatabase, sale_id: str, say: Callable[[str], None]) -> Standing:
-    """Wait until no order waits for its payment, at most SETTLE_SECONDS; the last look may not be settled."""
+    """Wait until no order waits for its payment or a draw, at most SETTLE_SECONDS; the last look may not be settled."""
     return wait_until(database, sale_id, lambda now: now.is_settled, SETTLE_SECONDS, lambda now: say(told(now)))
 
 

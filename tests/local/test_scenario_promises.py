@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
+from app.domain.fairness_statistics import evenness
+from app.local.lottery_result import even_promise
 from app.local.phones import Opening
 from app.local.promises import refusals_of
 
@@ -46,3 +48,19 @@ def test_without_a_refusal_there_is_no_share() -> None:
 def test_the_opening_is_measured_to_the_first_order(after: timedelta, ms: float) -> None:
     assert Opening(NOON, NOON + after, 0).first_after_ms == ms
     assert Opening(NOON, None, 0).first_after_ms is None
+
+
+@pytest.mark.parametrize(
+    ("won", "found", "is_kept"),
+    [
+        ({"early": 50, "late": 50}, "p = 1.0000", True),
+        ({"early": 62, "late": 38}, "p = 0.0138", True),
+        ({"early": 90, "late": 10}, "p = 0.0000", False),
+        ({}, "not tested: it fell on all or on nobody", True),
+    ],
+)
+def test_a_draw_that_favours_somebody_far_beyond_chance_breaks_the_promise(
+    won: dict[str, int], found: str, is_kept: bool
+) -> None:
+    promise = even_promise("even", evenness(won, {"early": 1_000, "late": 1_000}))
+    assert (promise.found, promise.is_kept) == (found, is_kept)

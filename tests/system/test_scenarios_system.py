@@ -79,3 +79,20 @@ def test_burgers_are_given_away_with_codes_that_hold_and_are_redeemed_once(
     assert plan["processing_units"] % 1_000 == 0
     named = {check["name"]: check for check in found["audit"]["checks"]}
     assert named["a claim is redeemed once"]["figures"] == {"redemptions": 20, "redeemed_units": 20}
+
+
+def test_a_lottery_is_entered_drawn_by_the_workers_paid_and_proven_by_its_record(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    found = play(environment, tmp_path, "lottery", "--entries", "250", "--stock", "12")
+    assert found["late"]["refused"] == found["late"]["tried"] == 10
+    entries, orders = found["entries"], found["orders"]
+    assert entries["in_record"] == entries["entered"] - entries["withdrawn"] > 100
+    assert sum(orders.values()) == entries["entered"]
+    assert orders["PLACED"] == 12
+    assert found["promoted"] >= orders.get("PAYMENT_FAILED", 0)
+    assert found["draw"]["record"]["holds"]
+    assert found["draw"]["forged"]["violation_count"] > 0
+    assert found["draw"]["forged"]["head"] == found["draw"]["record"]["head"]
+    named = {check["name"]: check for check in found["audit"]["checks"]}
+    assert named["the draw is by the rule"]["figures"]["entered"] == 0
