@@ -50,7 +50,7 @@ _FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 def live_body(sight: SaleSight) -> dict[str, Any]:
     """A sale as SaleLive describes it."""
     counts = sight.counts
-    view = sales.SaleView(sight.sale, sight.phase, sight.as_of, list(sight.shards))
+    view = sales.SaleView(sight.sale, sight.phase, sight.as_of, list(sight.shards), sight.draw)
     return {
         **details_body(view),
         "counts": {

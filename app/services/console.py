@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from app.domain.draw import Draw
 from app.domain.errors import FairdropError, TooManyWaiting
 from app.domain.ids import outbox_shard
 from app.domain.sale import Phase, Sale
@@ -25,6 +26,7 @@ from app.services.figures import LATENCY_BOUNDS_SECONDS, Distribution, Figures
 from app.services.shared_figures import SharedFigures
 from app.storage.console import a_second_ago, overdue, unpublished
 from app.storage.database import FairdropDatabase
+from app.storage.draw import find_draw
 from app.storage.outbox import Cursor, OutboxRow, read_outbox
 from app.storage.sales import sale_as_of
 from app.storage.stock import read_shards
@@ -76,6 +78,7 @@ class SaleSight:
     overdue: int
     lane_depth: int
     traffic: Sequence[Traffic]
+    draw: Draw | None
 
 
 @dataclass
@@ -238,6 +241,7 @@ class ConsoleFeed:
                 # Made just now, perhaps.
                 return None
             shards = read_shards(reads, sale_id)
+            draw = find_draw(reads, sale_id) if sale.is_lottery else None
             if is_slow:
                 watched.overdue = overdue(reads, sale_id, [shard.shard_id for shard in shards], as_of)
             if not watched.cursors:
@@ -263,6 +267,7 @@ class ConsoleFeed:
             watched.overdue,
             depth,
             tuple(self._traffic),
+            draw,
         )
 
     def _measure_traffic(self) -> int:

@@ -10,9 +10,11 @@ import pytest
 from http_samples import CARD, Shop, broken_rule, problem
 from jsonschema import Draft202012Validator
 
+from app.http.console import live_body
 from app.services import console, order_search, sales
 from app.services.concurrency import Threads
 from app.services.console import ConsoleFeed, SaleSight, Watcher
+from app.services.draw import draw
 from app.services.placement import Placement
 from app.services.shared_figures import SharedFigures
 from app.settings import Settings
@@ -55,6 +57,26 @@ def test_a_sale_is_counted_from_its_events_and_then_on_from_there(shop: Shop, fe
         sight = watcher.next(PATIENCE_SECONDS) or sight
     assert sight.unpublished >= 5
     assert sight.oldest_unpublished_at is not None
+    watcher.close()
+
+
+def test_a_lottery_is_watched_from_its_entries_to_its_draw(shop: Shop, feed: ConsoleFeed) -> None:
+    sale = shop.put_up(policy="lottery", stock=1, waitlist_limit=1)
+    watcher = feed.watch(sale.sale_id)
+    for _ in range(3):
+        shop.buyer().order(sale)
+    body = live_body(counted(watcher, 3))
+    assert body["counts"]["by_status"] == {"ENTERED": 3}
+    assert (body["draw"]["state"], body["draw"]["seed"]) == ("COMMITTED", None)
+    sales.close(shop.database, sale.sale_id, "seller")
+    draw(shop.database, sale.sale_id, "drawer")
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while body["draw"]["state"] != "DRAWN" and time.monotonic() < give_up:
+        sight = watcher.next(PATIENCE_SECONDS)
+        body = live_body(sight) if sight is not None else body
+    told = {name: number for name, number in body["counts"]["by_status"].items() if number}
+    assert told == {"PLACED": 1, "WAITLISTED": 1, "LAPSED": 1}
+    assert (body["draw"]["won_orders"], body["draw"]["entries"]) == (1, 3)
     watcher.close()
 
 

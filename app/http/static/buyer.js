@@ -9,7 +9,7 @@ import { NoAnswer, backOffMs, call } from "./http.js";
 import { Session } from "./session.js";
 import { signInHere } from "./sign-in.js";
 import { drawOrders } from "./tickets.js";
-import { dateTime, money, problemText, units } from "./words.js";
+import { dateTime, drawText, money, problemText, units } from "./words.js";
 
 const saleId = decodeURIComponent(location.pathname.split("/").filter(Boolean).pop());
 const salePath = `/v1/sales/${encodeURIComponent(saleId)}`;
@@ -62,7 +62,8 @@ async function refresh() {
 function calm() {
   const sale = state.sale;
   const left = clock.secondsUntil(sale.opens_at);
-  const pause = phase() === "closed" || (phase() === "scheduled" && left > NEAR_SECONDS) ? CALM_MS : LIVELY_MS;
+  const isToBeDrawn = sale.draw && sale.draw.state !== "DRAWN";
+  const pause = (phase() === "closed" && !isToBeDrawn) || (phase() === "scheduled" && left > NEAR_SECONDS) ? CALM_MS : LIVELY_MS;
   return pause * (0.8 + Math.random() * 0.4);
 }
 
@@ -292,13 +293,22 @@ function hintOf(now, isOpen) {
 }
 
 function drawDraw() {
-  const commitment = state.sale.seed_commitment;
-  show(byId("draw"), Boolean(commitment));
-  if (!commitment) return;
-  say(byId("commitment"), commitment);
-  byId("draw-link").href = `${salePath}/draw`;
-  show(byId("promise-fcfs"), false);
-  show(byId("promise-lottery"), true);
+  const { draw: lot } = state.sale;
+  show(byId("draw"), Boolean(lot));
+  show(byId("promise-fcfs"), !lot);
+  show(byId("promise-lottery"), Boolean(lot));
+  if (!lot) return;
+  say(byId("draw-state"), drawText(lot, phase()));
+  say(byId("commitment"), lot.commitment);
+  for (const [id, value] of [["seed", lot.seed], ["digest", lot.digest]]) {
+    say(byId(id), value ?? "");
+    show(byId(id).parentElement, Boolean(value));
+    show(byId(`${id}-name`), Boolean(value));
+  }
+  byId("draw-link").href = salePath;
+  const own = [...state.orders.values()].find((order) => order.draw_place !== null);
+  show(byId("verify"), lot.state === "DRAWN");
+  say(byId("verify-command"), `fairdrop verify-draw RECORD --commitment ${lot.commitment}${own ? ` --order ${own.order_id}` : ""}`);
 }
 
 /* Every second, on the second. */
@@ -336,11 +346,16 @@ function everySecond() {
 
 async function cancel(order) {
   const dialog = byId("confirm");
+  const isEntry = order.status === "ENTERED";
+  say(byId("confirm-title"), isEntry ? "Withdraw this entry?" : "Cancel this order?");
+  say(byId("confirm-yes"), isEntry ? "Withdraw the entry" : "Cancel the order");
   say(
     byId("confirm-text"),
-    order.status === "WAITLISTED"
-      ? `You give up your place in line for ${units(order.units)}. A new order would stand at the end.`
-      : `${units(order.units)} go to the next in line, and nothing is charged. A new order would stand at the end of the line.`,
+    isEntry
+      ? `Your entry for ${units(order.units)} is not drawn. Until the entries close you may enter again.`
+      : order.status === "WAITLISTED"
+        ? `You give up your place in line for ${units(order.units)}.${order.draw_place === null ? " A new order would stand at the end." : ""}`
+        : `${units(order.units)} go to the next in line, and nothing is charged. A new order would stand at the end of the line.`,
   );
   dialog.returnValue = "keep";
   dialog.showModal();

@@ -3,7 +3,7 @@
 import { LineChart } from "./charts.js";
 import { span } from "./clock.js";
 import { byId, el, say, show } from "./dom.js";
-import { dateTime, money, status } from "./words.js";
+import { dateTime, drawText, money, status } from "./words.js";
 
 const PHASES = { scheduled: ["Scheduled", "info"], open: ["Open", "good"], paused: ["Paused", "wait"], closed: ["Closed", "quiet"] };
 const STATES = ["ENTERED", "PENDING", "AUTHORIZED", "PLACED", "WAITLISTED", "PAYMENT_FAILED", "EXPIRED", "CANCELLED", "LAPSED"];
@@ -25,8 +25,10 @@ export function drawHead(sale) {
   const policy = sale.policy === "lottery" ? "by lottery" : "first come, first served";
   const limit = sale.limit_per_customer === 1 ? "one a customer" : `at most ${sale.limit_per_customer} a customer`;
   say(byId("terms"), `${sale.sale_id} · ${money(sale.unit_price_minor, sale.currency)} · ${policy} · ${limit} · ${dateTime(sale.opens_at)} to ${dateTime(sale.closes_at)}`);
+  show(byId("draw-text"), Boolean(sale.draw));
+  say(byId("draw-text"), sale.draw ? drawText(sale.draw, sale.phase) : "");
   show(byId("after"), sale.phase === "closed");
-  say(byId("after-commands"), `fairdrop fairness ${sale.sale_id} --html fairness.html\nfairdrop audit ${sale.sale_id}`);
+  say(byId("after-commands"), [...(sale.draw ? [`fairdrop draw ${sale.sale_id} --export draw.jsonl`, `fairdrop verify-draw draw.jsonl --commitment ${sale.draw.commitment}`] : []), `fairdrop fairness ${sale.sale_id} --html fairness.html`, `fairdrop audit ${sale.sale_id}`].join("\n"));
 }
 
 /** Everything below the head. */

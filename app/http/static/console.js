@@ -9,7 +9,7 @@ import { stream } from "./follow.js";
 import { backOffMs, call, pause } from "./http.js";
 import { Session } from "./session.js";
 import { signInHere } from "./sign-in.js";
-import { problemText, units } from "./words.js";
+import { drawText, problemText, units } from "./words.js";
 
 const isLocal = document.body.dataset.signIn === "local";
 const LIST = "/v1/admin/sales";
@@ -82,6 +82,8 @@ async function watch(saleId) {
       await stream(`${path}/live`, session.token, undefined, stop.signal, (name, sale) => {
         if (name !== "sale" || stop.signal.aborted) return;
         failures = 0;
+        // What an action has just answered is newer than a look of a second ago.
+        if (state.sale && Date.parse(sale.as_of) < Date.parse(state.sale.as_of)) return;
         take(sale);
         drawLive(sale);
         live(true);
@@ -99,7 +101,7 @@ async function watch(saleId) {
 }
 
 function take(sale) {
-  const isOther = !state.sale || state.sale.phase !== sale.phase || state.sale.state !== sale.state;
+  const isOther = !state.sale || state.sale.phase !== sale.phase || state.sale.state !== sale.state || state.sale.draw?.state !== sale.draw?.state;
   state.sale = { ...state.sale, ...sale };
   drawHead(state.sale);
   if (isOther) drawActions(state.sale);
@@ -123,13 +125,13 @@ const ASK = {
   open: ["Open the sale?", "It takes orders from this moment on."],
   pause: ["Pause the sale?", "It takes no orders until you resume it. What was ordered stands, and payments go on."],
   close: ["Close the sale for good?", "It takes no more orders, and cannot be opened again. What was ordered stands."],
-  draw: ["Draw now?", "The draw is done once, and cannot be changed."],
+  draw: ["Draw now?", "The draw is done once, and cannot be changed. It begins by itself, too, some seconds after the close."],
   restock: ["Restock", "New units go to the waitlist first, in its order."],
 };
 
 function drawActions(sale) {
   const buttons = Object.entries(ACTIONS)
-    .filter(([name, words]) => words[sale.phase] && (name !== "draw" || sale.policy === "lottery"))
+    .filter(([name, words]) => words[sale.phase] && (name !== "draw" || (sale.draw && sale.draw.state !== "DRAWN")))
     .map(([name, words]) => el(`button${name === "close" ? ".danger" : ""}`, { type: "button", "data-action": name, onclick: () => act(name) }, words[sale.phase]));
   const page = el("a.button", { href: `/sales/${encodeURIComponent(sale.sale_id)}`, target: "_blank", rel: "noopener" }, "Buyer's page");
   byId("actions").replaceChildren(...buttons, page);
@@ -156,7 +158,8 @@ async function act(name) {
     const answer = await again(() => call("POST", `${LIST}/${encodeURIComponent(state.saleId)}/${name}`, options));
     const sale = answer.sale ?? answer;
     if (sale.phase) take(sale);
-    report(name === "restock" ? restocked(options.body.units, answer.promoted_orders) : "Done.");
+    if (name === "draw") take({ ...state.sale, draw: answer });
+    report(name === "restock" ? restocked(options.body.units, answer.promoted_orders) : name === "draw" ? drawText(answer, "closed") : "Done.");
   } catch (error) {
     complain(error);
   }

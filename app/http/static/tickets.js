@@ -8,6 +8,11 @@ const STEPS = {
   free: [["PLACED", "Yours"]],
 };
 
+const CANCEL = { ENTERED: "Withdraw the entry", WAITLISTED: "Leave the line" };
+
+/** Whether it stands by lot: its moment is when it entered, and gives no place. */
+const isEntry = (order) => order.status === "ENTERED" || order.draw_place !== null;
+
 let drawn = "";
 
 /** Draw them, the newest first; those that ended in nothing as one line each. Redraws only what differs from the last time. */
@@ -37,12 +42,14 @@ function ticket(order, onCancel) {
     el(
       "dl.details",
       {},
-      el("dt", {}, order.status === "ENTERED" ? "Entered at" : "Place in line"),
+      el("dt", {}, isEntry(order) ? "Entered at" : "Place in line"),
       el("dd.mono", { title: "The moment your order was recorded, and what breaks a tie. It never changes." }, place(order.position)),
+      order.draw_place === null ? null : el("dt", {}, "Place in the draw"),
+      order.draw_place === null ? null : el("dd.number.draw-place", {}, order.draw_place.toLocaleString()),
       el("dt", {}, "Order"),
       el("dd.mono", {}, order.order_id),
     ),
-    order.cancellable ? el("div.actions", {}, el("button.danger", { type: "button", onclick: () => onCancel(order) }, order.status === "WAITLISTED" ? "Leave the line" : "Cancel this order")) : null,
+    order.cancellable ? el("div.actions", {}, el("button.danger", { type: "button", onclick: () => onCancel(order) }, CANCEL[order.status] ?? "Cancel this order")) : null,
   );
 }
 

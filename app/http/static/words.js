@@ -28,6 +28,9 @@ const PROBLEMS = {
   "idempotency-key-reused": () => "This order was sent before with something else in it. Please press the button again.",
   "cancel-window-closed": () => "It is too late to cancel: the payment is being taken.",
   "transition-refused": () => "The order has ended meanwhile.",
+  "already-entered": () => "You are in the draw already. Withdraw that entry to enter again.",
+  "withdrawal-closed": () => "The entries are closed, and this one is being drawn.",
+  "not-a-lottery": () => "This sale has no draw.",
   "order-not-found": () => "There is no such order.",
   "invalid-request": (b) => `${b.field}: ${b.rule}`,
   "too-many-waiting": () => "Very many people are here. Please try again in a moment.",
@@ -59,4 +62,12 @@ export function dateTime(time) {
 export function place(position) {
   const [, seconds, fraction] = /T(\d\d:\d\d:\d\d)(?:\.(\d+))?/.exec(position.placed_at) ?? ["", position.placed_at, ""];
   return `${seconds}.${(fraction ?? "").padEnd(6, "0").slice(0, 6)} UTC · ${position.shard_id}·${position.seq}`;
+}
+
+/** How far a lottery's draw is; `phase` is the sale's. */
+export function drawText(draw, phase) {
+  const count = (number) => (number ?? 0).toLocaleString();
+  if (draw.state === "DRAWN") return `Drawn ${dateTime(draw.drawn_at)}: ${count(draw.won_orders)} of ${count(draw.entries)} entries won.`;
+  if (draw.state === "DRAWING") return `Being drawn: ${count(draw.done_entries)} of ${count(draw.entries)} entries have their place.`;
+  return phase === "closed" ? "The entries are closed, and the draw is about to begin." : "Not drawn yet: all entries are drawn together after the close.";
 }
