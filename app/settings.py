@@ -25,6 +25,11 @@ class Settings(BaseSettings):
     )
     state_dir: Path = Field(Path(".fairdrop"), description="Where development keeps its key, logs and answers.")
 
+    log_format: Literal["", "json", "text"] = Field(
+        "",
+        description="Log lines: `json` as Cloud Logging reads them, or `text`. Empty: json in production, text in development.",
+    )
+
     auth_issuer: str = Field("https://issuer.fairdrop.localhost", description="`iss` that a bearer token must carry.")
     auth_audience: str = Field("fairdrop", description="`aud` that a bearer token must carry.")
     auth_jwks_url: str = Field(

@@ -53,3 +53,4 @@ def on_exit(_server: Any) -> None:
 
 
 loglevel = "warning"
+logger_class = "app.http.server_log.ServerLog"

@@ -1,7 +1,6 @@
 """What gunicorn loads in each worker: logging, and the app with requests as greenlets."""
 
 import gc
-import logging
 import sys
 
 from flask import Flask
@@ -9,6 +8,8 @@ from flask import Flask
 from app.http import protocol_errors
 from app.http.app import create_app
 from app.http.greenlets import Greenlets
+from app.http.traces import current_trace
+from app.logs import start_logging
 from app.settings import load_settings
 
 SWITCH_INTERVAL_SECONDS = 0.001
@@ -20,9 +21,10 @@ COLLECT_AFTER_OBJECTS = 50_000
 
 def create() -> Flask:
     """The app of this worker process."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = load_settings()
+    start_logging(settings, current_trace)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    app = create_app(load_settings(), Greenlets())
+    app = create_app(settings, Greenlets())
     protocol_errors.install(app)
     gc.collect()
     gc.freeze()

@@ -14,6 +14,7 @@ import stripe
 from flask import Blueprint, Flask, Response, request
 
 from app.domain.errors import StorageUnavailable
+from app.logs import start_logging
 from app.payments.gateways import GatewayMisconfigured
 from app.payments.gateways.choice import gateway_of
 from app.payments.service import PaymentService
@@ -76,8 +77,9 @@ def stripe_webhooks(resume: Callable[[list[str]], bool], signing_secret: str) ->
 
 def create() -> Flask:
     """The endpoint's app, for gunicorn. Raises GatewayMisconfigured."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    return create_app(load_settings())
+    settings = load_settings()
+    start_logging(settings)
+    return create_app(settings)
 
 
 def create_app(settings: Settings) -> Flask:

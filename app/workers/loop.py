@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from app.domain.errors import StorageUnavailable
+from app.logs import start_logging
 from app.messaging.broker import BrokerUnavailable
 from app.settings import Settings, load_settings
 from app.storage.database import Conflict
@@ -26,7 +27,8 @@ Body = Callable[[Settings, threading.Event], None]
 
 def run_worker(name: str, body: Body) -> None:
     """Run a worker until SIGTERM or SIGINT; then `body` finishes what is in flight, within ten seconds."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = load_settings()
+    start_logging(settings)
     logging.getLogger("google").setLevel(logging.WARNING)
     stop = threading.Event()
 
@@ -36,7 +38,7 @@ def run_worker(name: str, body: Body) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     log.info("%s: started", name)
-    body(load_settings(), stop)
+    body(settings, stop)
     log.info("%s: stopped", name)
 
 
