@@ -21,6 +21,7 @@ from google.cloud.spanner_v1.transaction import Transaction
 
 from app.domain.errors import StorageUnavailable
 from app.settings import Settings
+from app.storage.request_tags import give_tag
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -82,10 +83,12 @@ class _BoundedClient(SpannerClient):
 
     def streaming_read(self, *args: Any, **kwargs: Any) -> Any:
         bounded = self._bounded(kwargs, QUERY_DEADLINE_FACTOR if _pages(args, kwargs) else 1)
+        give_tag(args, kwargs)
         return _reached(lambda: super(_BoundedClient, self).streaming_read(*args, **bounded))
 
     def execute_streaming_sql(self, *args: Any, **kwargs: Any) -> Any:
         bounded = self._bounded(kwargs, QUERY_DEADLINE_FACTOR)
+        give_tag(args, kwargs)
         return _reached(lambda: super(_BoundedClient, self).execute_streaming_sql(*args, **bounded))
 
     def begin_transaction(self, *args: Any, **kwargs: Any) -> Any:
