@@ -107,7 +107,7 @@ resource "google_monitoring_alert_policy" "threshold" {
   }
 
   documentation {
-    content   = each.value.say
+    content   = "${each.value.say}\n\nRunbook: docs/runbook.md#${each.key}"
     mime_type = "text/markdown"
   }
 }
@@ -131,7 +131,7 @@ resource "google_monitoring_alert_policy" "query" {
   }
 
   documentation {
-    content   = each.value.say
+    content   = "${each.value.say}\n\nRunbook: docs/runbook.md#${each.key}"
     mime_type = "text/markdown"
   }
 }
