@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from app.cli.main import fairdrop
 from app.http.metrics import families
 from app.services.figures import Figures
 
@@ -60,6 +62,24 @@ def test_every_figure_has_a_row_and_every_row_a_figure() -> None:
 
 def test_every_figure_that_is_mentioned_exists() -> None:
     assert set(re.findall(r"\bfairdrop_[a-z0-9_]+\b", RUNBOOK)) - figures() == set()
+
+
+def commands() -> list[str]:
+    """The commands that the runbook tells to type, with their options."""
+    return re.findall(r"(?:`|\$ |; )fairdrop ([a-z][^`;\n]*)", RUNBOOK)
+
+
+def test_every_command_and_option_that_is_named_exists() -> None:
+    assert len(commands()) >= 8
+    for line in commands():
+        command: click.Command = fairdrop
+        words = line.split()
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found is not None, line
+            command = found
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
 
 
 def test_every_alert_policy_names_its_section() -> None:

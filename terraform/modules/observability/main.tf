@@ -31,7 +31,7 @@ locals {
     lock_wait = {
       title = "Transactions wait for locks", filter = "${local.spanner} AND metric.type=\"spanner.googleapis.com/lock_stat/total/lock_wait_time\"", of = null
       align = "ALIGN_RATE", reduce = "REDUCE_SUM", bound = var.lock_wait_seconds_per_second, for = "300s"
-      say   = "Lanes meet on the same stock shards. More shards (fairdrop sale change), or fewer API processes."
+      say   = "Lanes meet on the same stock shards. Fewer API processes; more shards for the next sale (fairdrop sale create --shard-count), for a sale keeps its own."
     }
     unacked = {
       title = "An event has waited for its consumer for more than ${var.oldest_event_seconds} s", filter = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=monitoring.regex.full_match(\"payments.order-events|settlement.payment-events\") AND metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", of = null
