@@ -19,7 +19,7 @@ MESSAGE_LIMIT = 60_000
 _SECRETS = re.compile(
     r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}"  # a JWT begins with {" in base64
     r"|(?<=Bearer )[^\s'\",;]+"
-    r"|\b(?:tok|pm|src|card|sk|rk|whsec)_\w+"  # the gateway's names of payment methods, and its keys
+    r"|\b(?:tok|pm|sk|rk|whsec)_\w+|\b(?:src|card)_[A-Za-z0-9]{14,}"  # the gateway's names of payment methods, and its keys
 )
 _REMOVED = "[removed]"
 

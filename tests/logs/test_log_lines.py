@@ -81,7 +81,14 @@ def test_there_is_no_trace_without_a_request() -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2ln", "tok_visa", "pm_1QabcXYZ", "sk_live_51Habc", "whsec_abc123"],
+    [
+        "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2ln",
+        "tok_visa",
+        "pm_1QabcXYZ",
+        "card_1NvXyzAbCdEfGhIj",
+        "sk_live_51Habc",
+        "whsec_abc123",
+    ],
 )
 def test_no_line_carries_a_token_a_payment_method_or_a_key(secret: str) -> None:
     for lines in (JsonLines("shop"), TextLines()):
@@ -90,7 +97,7 @@ def test_no_line_carries_a_token_a_payment_method_or_a_key(secret: str) -> None:
 
 
 def test_what_is_no_secret_stays() -> None:
-    text = "order 6e2c1c1e-8f43-5c1f-9d7e-0a1b2c3d4e5f of sale iphone-11: hold_seconds 600, stock_shards 4"
+    text = "order 6e2c1c1e-8f43-5c1f-9d7e-0a1b2c3d4e5f of sale iphone-11: hold_seconds 600, stock_shards 4; declined: card_declined"
     assert without_secrets(text) == text
 
 
