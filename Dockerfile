@@ -21,7 +21,7 @@ RUN python -m pip --python /opt/fairdrop/bin/python install --no-cache-dir --no-
 COPY app /srv/fairdrop/app
 COPY emulator /srv/fairdrop/emulator
 COPY spanner_schema /srv/fairdrop/spanner_schema
-COPY container/fairdrop /opt/fairdrop/bin/fairdrop
+COPY scripts/fairdrop-in-image /opt/fairdrop/bin/fairdrop
 # The start is quicker compiled; by hash and not by time, so that the same source gives the same image.
 RUN /opt/fairdrop/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/fairdrop/lib /srv/fairdrop
 

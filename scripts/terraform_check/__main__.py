@@ -9,7 +9,7 @@ from terraform_check.module import read_module
 from terraform_check.provider import Schema, load_schema, resource_faults
 from terraform_check.wiring import wiring_faults
 
-TERRAFORM = Path(__file__).resolve().parent.parent / "terraform"
+TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 SCHEMA = TERRAFORM / "schema" / "google-6.50.0.json"
 
 
