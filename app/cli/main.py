@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "stack": ("app.cli.stack", "stack", "Run every process of the service, from the Procfile."),
     "token": ("app.cli.token", "token", "Sign a bearer token with the local issuer (development only)."),
     "verify-draw": ("app.cli.verify_draw", "verify_draw", "Check a lottery's public record, without any database."),
+    "warm": ("app.cli.warm", "warm", "Part ranges and wake instances before a sale opens."),
     "work": ("app.cli.work", "work", "Run a worker: relay, settlement, deadlines, payments, payments-relay."),
 }
 """Name: module, attribute, and the line that `fairdrop --help` shows."""
