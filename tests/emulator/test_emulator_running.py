@@ -2,6 +2,7 @@ import os
 import signal
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -40,6 +41,15 @@ def processes_of(host: str) -> list[str]:
         except psutil.Error:
             continue
     return sorted(found)
+
+
+def living() -> list[tuple[psutil.Process, str]]:
+    """Every process of this machine with its command line; those that end meanwhile, or wait to be buried, are left out."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            found.append((process, " ".join(process.cmdline())))
+    return found
 
 
 def topics_at(host: str, method: str = "GET", topic: str = "") -> str:
@@ -82,7 +92,7 @@ def test_a_suspended_emulator_keeps_silent_until_it_is_resumed(both: Emulators) 
 def test_suspending_stops_every_process_of_the_spanner_emulator(both: Emulators) -> None:
     assert both.spanner is not None
     port = both.spanner.host.rpartition(":")[2]
-    family = [process for process in psutil.process_iter() if port in " ".join(process.cmdline()[1:])]
+    family = [process for process, line in living() if port in line.partition(" ")[2]]
     emulator_processes = [process for process in family if process.name().endswith("_main")]
     assert sorted(process.name() for process in emulator_processes) == ["emulator_main", "gateway_main"]
     both.spanner.suspend()
@@ -118,7 +128,7 @@ def test_arguments_reach_the_spanner_emulator_and_nothing_is_left_after_the_bloc
     with running(spanner_arguments=("--enable_fault_injection",), machine=this_machine(tmp_path)) as emulators:
         assert emulators.spanner is not None
         host = emulators.spanner.host
-        command_lines = [" ".join(process.cmdline()) for process in psutil.process_iter()]
+        command_lines = [line for _, line in living()]
         assert any("emulator_main" in line and host in line and "fault_injection" in line for line in command_lines)
     assert processes_of(host) == []
     assert list((tmp_path / "state" / "emulator").iterdir()) == []
