@@ -96,6 +96,7 @@ def console_blueprint(api: Api) -> Blueprint:
             description="Server-sent events: `event: sale`, `data` the sale in numbers, about once a second, from one look for "
             "all who watch at this process. The stream ends after five minutes at most: reconnect.",
             media_type="text/event-stream",
+            event="sale",
         )
     )
     def live(sale_id: str) -> Response:

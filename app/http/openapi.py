@@ -71,6 +71,7 @@ class Operation:
     limited: bool = True
     description: str = ""
     media_type: str = "application/json"
+    event: str = "order"  # of a stream: the name of its events
     links: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -115,10 +116,10 @@ def _problem_answers(operation: Operation, references: Mapping[Any, Any]) -> dic
     return {status: {"description": description, "content": content} for status, description in answers.items()}
 
 
-def _event_of(data: Mapping[str, Any]) -> dict[str, Any]:
+def _event_of(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Each server-sent event, with its data (as OpenAPI 3.2 describes them, section 4.14.4)."""
     text = {"type": "string", "contentMediaType": "application/json", "contentSchema": dict(data)}
-    fields = {"id": {"type": "string"}, "event": {"type": "string", "const": "order"}, "data": text}
+    fields = {"id": {"type": "string"}, "event": {"type": "string", "const": name}, "data": text}
     return {"type": "object", "properties": fields}
 
 
@@ -137,7 +138,11 @@ def _operation_object(path: str, name: str, operation: Operation, references: Ma
     for status, model in operation.answers.items():
         answer: dict[str, Any] = {"description": (model.__doc__ or "").strip() if model else "Done."}
         if model is not None:
-            schema = references[model] if operation.media_type != EVENT_STREAM else _event_of(references[model])
+            schema = (
+                references[model]
+                if operation.media_type != EVENT_STREAM
+                else _event_of(references[model], operation.event)
+            )
             answer["content"] = {operation.media_type: {"schema": schema}}
         if operation.links:
             answer["links"] = {name: _link(name, path_parameters) for name in operation.links}

@@ -13,8 +13,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 ABSOLUTE = re.compile(r"(?<![\w.:/-])(/(?:opt/fairdrop|srv/fairdrop|build|tmp)\b)")
 PIP = re.compile(r"^python -m pip --python (\S+) install .*--no-deps --require-hashes --only-binary=:all: .*-r (\S+)$")
-UV = r"uv pip install --quiet --no-deps --require-hashes --only-binary=:all: --python \1 -r \2"
-"""The same wheels by the same hashes, but from uv's cache: pip asks the index about each of them, which takes a minute."""
+QUIETLY = r"python -m pip --python \1 install --quiet --no-deps --require-hashes --only-binary=:all: -r \2"
+"""The same wheels by the same hashes, from whatever index this machine's pip is set to, and its cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,8 @@ class Image:
             Path(self.here(step.text)).mkdir(parents=True, exist_ok=True)
         elif step.name == "RUN":
             assert not is_last, "the second stage runs nothing, so that it only holds what was built"
-            command = self.here(PIP.sub(UV, step.text))
-            for tool, own in (("python", sys.executable), ("uv", str(Path(sys.executable).parent / "uv"))):
-                command = re.sub(rf"^{tool}\b", shlex.quote(own), command)
+            command = self.here(PIP.sub(QUIETLY, step.text))
+            command = re.sub(r"^python\b", shlex.quote(sys.executable), command)
             subprocess.run(["sh", "-euc", command], cwd=self.here(self.folder), check=True, timeout=600)
         elif step.name == "COPY" and not step.text.startswith("--from=build "):
             self._copy(*step.text.split())
