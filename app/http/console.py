@@ -14,12 +14,12 @@ from flask import Blueprint, Response, request
 from app.domain import errors
 from app.domain.orders import MAX_CUSTOMER_ID_LENGTH, Order
 from app.domain.timestamps import rfc3339
+from app.http import streams
 from app.http.admin import details_body
 from app.http.api import Api
 from app.http.models import FoundOrders, SaleLive
-from app.http.openapi import Operation, documented, query
+from app.http.openapi import EVENT_STREAM, Operation, documented, query
 from app.http.orders import order_body
-from app.http.outcomes import HEARTBEAT_SECONDS, RECONNECT_MS, stream_seconds
 from app.http.responses import NO_STORE, SECURITY_HEADERS, json_response
 from app.http.tokens import Forbidden, IssuerUnavailable, Unauthenticated
 from app.services import sales
@@ -95,7 +95,7 @@ def console_blueprint(api: Api) -> Blueprint:
             errors=(*_WHO, errors.SaleNotFound, errors.TooManyWaiting),
             description="Server-sent events: `event: sale`, `data` the sale in numbers, about once a second, from one look for "
             "all who watch at this process. The stream ends after five minutes at most: reconnect.",
-            media_type="text/event-stream",
+            media_type=EVENT_STREAM,
             event="sale",
         )
     )
@@ -103,13 +103,8 @@ def console_blueprint(api: Api) -> Blueprint:
         seller = api.seller()
         api.concurrency.run(sales.show, api.database, sale_id)
         watcher = api.console_feed.watch(sale_id)
-        seconds = min(stream_seconds(), seller.expires_at - time.time())
-        headers = [*SECURITY_HEADERS, NO_STORE, ("X-Accel-Buffering", "no")]
-        response = Response(_frames(watcher, seconds), headers=headers, content_type="text/event-stream")
-        response.call_on_close(watcher.close)
-        if request.method == "HEAD":
-            response.close()
-        return response
+        seconds = min(streams.stream_seconds(), seller.expires_at - api.verifier.now())
+        return streams.event_stream(_frames(watcher, seconds), watcher.close)
 
     @views.get("/sales/<sale_id>/orders")
     @documented(
@@ -179,9 +174,9 @@ def console_blueprint(api: Api) -> Blueprint:
 
 def _frames(watcher: Watcher, seconds: float) -> Iterator[bytes]:
     ends_at = time.monotonic() + seconds
-    yield b"retry: %d\n\n" % RECONNECT_MS
+    yield b"retry: %d\n\n" % streams.RECONNECT_MS
     while (left := ends_at - time.monotonic()) > 0 and not watcher.is_over:
-        sight = watcher.next(min(HEARTBEAT_SECONDS, left))
+        sight = watcher.next(min(streams.HEARTBEAT_SECONDS, left))
         yield b": nothing yet\n\n" if sight is None else _frame(sight)
 
 

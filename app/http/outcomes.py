@@ -1,6 +1,5 @@
 """An order's changes as server-sent events: the stream, and how it is taken up again (https://html.spec.whatwg.org, 9.2)."""
 
-import random
 import time
 from collections.abc import Iterator
 
@@ -9,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from app.domain import errors
 from app.domain.orders import MAX_EVENT_SEQ, Order
+from app.http import streams
 from app.http.api import Api
 from app.http.models import OrderView
 from app.http.openapi import EVENT_STREAM, Operation, documented
@@ -17,15 +17,6 @@ from app.http.responses import NO_STORE, SECURITY_HEADERS
 from app.http.tokens import IssuerUnavailable, Unauthenticated
 from app.services.claim_keys import ClaimKeys
 from app.services.waiting import Watch
-
-HEARTBEAT_SECONDS = 15.0
-"""Proxies give up on a silent connection after 30 s or more; and a client that is gone is noticed when we write to it."""
-
-STREAM_SECONDS = 300.0
-STREAM_JITTER_SHARE = 0.2
-"""Then the client reconnects, to wherever there is room now. Streams of one rush end over the last fifth, not all at once."""
-
-RECONNECT_MS = 2_000
 
 LAST_EVENT_ID = {
     "name": "Last-Event-ID",
@@ -72,8 +63,8 @@ def outcomes_blueprint(api: Api) -> Blueprint:
         if order.is_final and order.event_seq == known:
             watch.close()
             return Response(status=204, headers=[*SECURITY_HEADERS, NO_STORE])
-        seconds = min(stream_seconds(), customer.expires_at - api.verifier.now())
-        return _stream(watch, known, seconds, api.claims)
+        seconds = min(streams.stream_seconds(), customer.expires_at - api.verifier.now())
+        return streams.event_stream(frames(watch, known, seconds, api.claims), watch.close)
 
     return views
 
@@ -87,29 +78,13 @@ def _last_event_id() -> int | None:
     return int(text)
 
 
-def stream_seconds() -> float:
-    """How long a stream lasts, of whatever: STREAM_SECONDS at most."""
-    return STREAM_SECONDS * (1.0 - STREAM_JITTER_SHARE * random.random())  # noqa: S311  # jitter is no secret
-
-
-def _stream(watch: Watch, known: int | None, seconds: float, claims: ClaimKeys) -> Response:
-    # X-Accel-Buffering: nginx would keep the events until it has a page full of them.
-    headers = [*SECURITY_HEADERS, NO_STORE, ("X-Accel-Buffering", "no")]
-    response = Response(frames(watch, known, seconds, claims), headers=headers, content_type=EVENT_STREAM)
-    # The generator's own end is not enough: one that was never begun has none.
-    response.call_on_close(watch.close)
-    if request.method == "HEAD":
-        response.close()
-    return response
-
-
 def frames(watch: Watch, known: int | None, seconds: float, claims: ClaimKeys) -> Iterator[bytes]:
     """The stream, for so many seconds at most: each state that is not the known one, up to the final one, and heartbeats."""
     ends_at = time.monotonic() + seconds
-    yield b"retry: %d\n\n" % RECONNECT_MS
+    yield b"retry: %d\n\n" % streams.RECONNECT_MS
     while not watch.is_over and (left := ends_at - time.monotonic()) > 0:
         try:
-            order = watch.next(known, min(HEARTBEAT_SECONDS, left))
+            order = watch.next(known, min(streams.HEARTBEAT_SECONDS, left))
         except errors.FairdropError:
             # It has begun well, and has no other way to say no: who reconnects is told why.
             return

@@ -13,7 +13,7 @@ from flask import Flask
 from sale_samples import put_up
 from werkzeug.test import TestResponse
 
-from app.http import ON_EXIT, outcomes
+from app.http import ON_EXIT, streams
 from app.http.app import create_app
 from app.http.local_issuer import LocalIssuer
 from app.services import sales, waiting
@@ -232,7 +232,7 @@ def test_a_last_event_id_that_is_none_of_ours_is_refused(app: Flask, buyer: Buye
 
 
 def test_a_silent_stream_has_a_heartbeat(buyer: Buyer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcomes, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.05)
     stream = buyer.stream(**{"Last-Event-ID": "1"})
     assert [stream.block() for _ in range(4)] == ["retry: 2000", *[": no change"] * 3]
     stream.response.close()
@@ -242,7 +242,7 @@ def test_a_stream_ends_after_a_while_and_when_its_token_does(buyer: Buyer, monke
     brief = buyer.stream(**buyer.headers(lifetime_seconds=2))
     assert brief.event() == buyer.order
     assert brief.event() is None
-    monkeypatch.setattr(outcomes, "STREAM_SECONDS", 0.3)
+    monkeypatch.setattr(streams, "STREAM_SECONDS", 0.3)
     stream = buyer.stream()
     assert stream.event() == buyer.order
     assert stream.event() is None
@@ -251,9 +251,9 @@ def test_a_stream_ends_after_a_while_and_when_its_token_does(buyer: Buyer, monke
 
 
 def test_streams_last_no_longer_than_promised_and_do_not_all_end_at_once() -> None:
-    lengths = {outcomes.stream_seconds() for _ in range(100)}
+    lengths = {streams.stream_seconds() for _ in range(100)}
     assert len(lengths) > 90
-    assert outcomes.STREAM_SECONDS * 0.8 <= min(lengths) < max(lengths) <= outcomes.STREAM_SECONDS
+    assert streams.STREAM_SECONDS * 0.8 <= min(lengths) < max(lengths) <= streams.STREAM_SECONDS
 
 
 def test_a_place_is_given_back_however_a_stream_ends(app: Flask, buyer: Buyer) -> None:
