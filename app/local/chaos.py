@@ -13,8 +13,6 @@ from pathlib import Path
 
 from app.domain.errors import StorageUnavailable
 from app.gateway_simulator.options import BOOK_NAME
-from app.http.local_issuer import LocalIssuer
-from app.http.tokens import SELLER
 from app.local import witness
 from app.local.chaos_faults import Mischief, play, possible_kinds
 from app.local.chaos_plan import plan
@@ -22,7 +20,7 @@ from app.local.chaos_report import ChaosReport
 from app.local.children import ChildFailed
 from app.local.crew import crew, service_environment
 from app.local.demo import CROWD
-from app.local.own_service import interrupt_on_sigterm
+from app.local.own_service import apply_schemas, create_sale, interrupt_on_sigterm, own_settings, seller_token
 from app.local.settling import AUDIT_DEADLINE_SECONDS, Standing, post, standing
 from app.messaging.topics import ensure_topics
 from app.rush.local_tokens import LocalTokens
@@ -31,9 +29,8 @@ from app.rush.report import RushReport
 from app.rush.runner import run_rush
 from app.services.audit.money import MoneySources
 from app.services.audit.report import AuditReport, audit
-from app.settings import Settings, load_settings
+from app.settings import Settings
 from app.storage.database import connect
-from app.storage.schema import SCHEMA_ROOT, apply
 from emulator import running
 
 UNIT_PRICE_MINOR = 49_900
@@ -79,10 +76,10 @@ class ChaosOptions:
 def chaos(options: ChaosOptions, say: Say) -> ChaosReport:
     """Play it; nothing is left running. Raises EmulatorError, ChildFailed or RushNotPossibleError."""
     interrupt_on_sigterm()
-    state_dir = options.state_dir.absolute()
-    state_dir.mkdir(parents=True, exist_ok=True)
+    # Short leases, so that who takes over does so at once.
+    settings = own_settings("chaos", options.state_dir, lease_seconds=LEASE_SECONDS)
     # The emulators begin empty, and so must the gateway's book: what it knew of an earlier run nobody else would.
-    for old in state_dir.glob(f"{BOOK_NAME}*"):
+    for old in settings.state_dir.glob(f"{BOOK_NAME}*"):
         old.unlink()
     say(f"seed {options.seed}: emulators, schema and every process; Spanner aborts transactions at random")
     with ExitStack() as stack:
@@ -90,17 +87,15 @@ def chaos(options: ChaosOptions, say: Say) -> ChaosReport:
             running(spanner=True, pubsub=True, fresh=True, spanner_arguments=("--enable_fault_injection",))
         )
         os.environ.update(emulators.environment)
-        settings = _settings(state_dir)
-        apply(settings, database_id=settings.spanner_database, folder=SCHEMA_ROOT / "orders")
-        apply(settings, database_id=settings.payments_database, folder=SCHEMA_ROOT / "payments")
+        apply_schemas(settings)
         ensure_topics(settings.broker_project, ACK_DEADLINE_SECONDS)
         environment, addresses = service_environment(
             settings, workers=API_WORKERS, gateway_options=GATEWAY_OPTIONS, duplicate_share=DUPLICATE_SHARE
         )
-        team = stack.enter_context(crew(environment, addresses, state_dir / "logs", *MEMBERS))
-        token = LocalIssuer.load(settings).token("seller", (SELLER,))
+        team = stack.enter_context(crew(environment, addresses, settings.state_dir / "logs", *MEMBERS))
+        token = seller_token(settings)
         sale_id = settings.spanner_database
-        create_sale(addresses.api, token, sale_id, options.seconds)
+        _create_sale(addresses.api, token, sale_id, options.seconds)
         return _Run(options, settings, environment, Mischief(team, emulators), sale_id, token, say).play()
 
 
@@ -260,36 +255,23 @@ class _Rush(threading.Thread):
         return self._report
 
 
-def create_sale(url: str, token: str, sale_id: str, seconds: float) -> None:
+def _create_sale(url: str, token: str, sale_id: str, seconds: float) -> None:
     """The sale of a run of so many seconds, put up by HTTP."""
     now = datetime.now(UTC)
-    body = {
-        "sale_id": sale_id,
-        "name": "Phone, in a storm",
-        "unit_price_minor": UNIT_PRICE_MINOR,
-        "currency": "EUR",
-        "stock": max(10, int(UNITS_PER_SECOND * seconds)),
-        "limit_per_customer": LIMIT_PER_CUSTOMER,
-        "expected_crowd": max(100, int(BUYERS_PER_SECOND * seconds)),
-        "waitlist_limit": max(10, int(UNITS_PER_SECOND * seconds)),
-        "shard_count": 4,
-        "hold_seconds": HOLD_SECONDS,
-        "cancel_window_seconds": CANCEL_WINDOW_SECONDS,
-        "opens_at": (now - timedelta(seconds=1)).isoformat(),
-        "closes_at": (now + timedelta(hours=12)).isoformat(),
-    }
-    post(f"{url}/v1/admin/sales", token, body)
-
-
-def _settings(state_dir: Path) -> Settings:
-    """Databases and topics of this run's own, and short leases, so that who takes over does so at once."""
-    name = f"chaos-{datetime.now(UTC):%m%d-%H%M%S}"
-    changes = {
-        "environment": "development",
-        "state_dir": state_dir,
-        "spanner_database": name,
-        "payments_database": f"{name}-pay",
-        "pubsub_project": f"fair{name}",
-        "lease_seconds": LEASE_SECONDS,
-    }
-    return load_settings().model_copy(update=changes)
+    create_sale(
+        url,
+        token,
+        sale_id=sale_id,
+        name="Phone, in a storm",
+        unit_price_minor=UNIT_PRICE_MINOR,
+        currency="EUR",
+        stock=max(10, int(UNITS_PER_SECOND * seconds)),
+        limit_per_customer=LIMIT_PER_CUSTOMER,
+        expected_crowd=max(100, int(BUYERS_PER_SECOND * seconds)),
+        waitlist_limit=max(10, int(UNITS_PER_SECOND * seconds)),
+        shard_count=4,
+        hold_seconds=HOLD_SECONDS,
+        cancel_window_seconds=CANCEL_WINDOW_SECONDS,
+        opens_at=now - timedelta(seconds=1),
+        closes_at=now + timedelta(hours=12),
+    )

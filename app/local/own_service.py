@@ -29,15 +29,12 @@ def own_databases(name: str, state_dir: Path, say: Say) -> Iterator[Settings]:
     SIGTERM ends the block as Ctrl-C does. Raises EmulatorError with what to do about it.
     """
     interrupt_on_sigterm()
-    folder = state_dir.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     say("starting the emulators of Spanner and Pub/Sub")
     with running(spanner=True, pubsub=True) as emulators:
         os.environ.update(emulators.environment)
-        settings = _settings(name, folder)
+        settings = own_settings(name, state_dir)
         say(f"applying the schema to databases {settings.spanner_database} and {settings.payments_database}")
-        apply(settings, database_id=settings.spanner_database, folder=SCHEMA_ROOT / "orders")
-        apply(settings, database_id=settings.payments_database, folder=SCHEMA_ROOT / "payments")
+        apply_schemas(settings)
         yield settings
 
 
@@ -72,17 +69,29 @@ def create_sale(url: str, token: str, **terms: Any) -> dict[str, Any]:
     return post(f"{url}/v1/admin/sales", token, body)
 
 
-def _settings(name: str, state_dir: Path) -> Settings:
-    """Databases and topics of this run's own: emulators that were there before keep what they have."""
+def own_settings(name: str, state_dir: Path, **more: Any) -> Settings:
+    """Databases and topics of this run's own: emulators that were there before keep what they have. `more` are other settings.
+
+    The state folder is made.
+    """
+    folder = state_dir.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
     own = f"{name}-{datetime.now(UTC):%m%d-%H%M%S}"
     changes = {
         "environment": "development",
-        "state_dir": state_dir,
+        "state_dir": folder,
         "spanner_database": own,
         "payments_database": f"{own}-pay",
         "pubsub_project": f"fair{own}",
+        **more,
     }
     return load_settings().model_copy(update=changes)
+
+
+def apply_schemas(settings: Settings) -> None:
+    """Make both databases, or bring them up to date."""
+    apply(settings, database_id=settings.spanner_database, folder=SCHEMA_ROOT / "orders")
+    apply(settings, database_id=settings.payments_database, folder=SCHEMA_ROOT / "payments")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
