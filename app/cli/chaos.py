@@ -9,15 +9,10 @@ from rich.console import Console
 
 from app.cli.audit_text import print_report
 from app.cli.common import plain_errors, print_json
+from app.cli.own_run import EXIT_BROKEN, own_run, state_dir_option
 from app.local.chaos import ChaosOptions, chaos
 from app.local.chaos_report import ChaosReport
-from app.local.children import ChildFailed
-from app.rush.service import RushNotPossibleError
-from emulator import EmulatorError
 
-EXIT_BROKEN = 1
-EXIT_NOT_POSSIBLE = 2
-EXIT_INTERRUPTED = 130
 MAX_SEED = 2**31 - 1
 
 
@@ -34,13 +29,7 @@ MAX_SEED = 2**31 - 1
     type=click.IntRange(0, MAX_SEED),
     help="The same seed plans the same faults.  [default: a new one, which is told]",
 )
-@click.option(
-    "--state-dir",
-    default=Path(".fairdrop/chaos"),
-    show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where logs, answers and the history go.",
-)
+@state_dir_option("chaos", "logs, answers and the history")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON; what happens meanwhile goes to stderr."
 )
@@ -63,14 +52,8 @@ def run_chaos(minutes: float, seed: int | None, state_dir: Path, as_json: bool) 
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     console = Console(soft_wrap=True, stderr=as_json, highlight=False)
     chosen = random.SystemRandom().randint(0, MAX_SEED) if seed is None else seed
-    try:
+    with own_run("chaos"):
         report = chaos(ChaosOptions(minutes * 60, chosen, state_dir), console.print)
-    except (EmulatorError, ChildFailed, RushNotPossibleError) as error:
-        click.echo(f"chaos: {error}", err=True)
-        sys.exit(EXIT_NOT_POSSIBLE)
-    except KeyboardInterrupt:
-        click.echo("chaos: interrupted; everything it started is stopped", err=True)
-        sys.exit(EXIT_INTERRUPTED)
     if as_json:
         print_json(report.as_json())
     else:

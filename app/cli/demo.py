@@ -8,29 +8,17 @@ from rich.console import Console
 
 from app.cli.audit_text import print_report as print_audit
 from app.cli.common import plain_errors
+from app.cli.own_run import EXIT_BROKEN, own_run, state_dir_option
 from app.cli.rush import progress_on_stderr
-from app.local.children import ChildFailed
 from app.local.demo import DemoOptions, DemoResult, demo
 from app.rush.report_text import print_report as print_rush
-from app.rush.service import RushNotPossibleError
-from emulator import EmulatorError
-
-EXIT_BROKEN = 1
-EXIT_NOT_POSSIBLE = 2
-EXIT_INTERRUPTED = 130
 
 
 @click.command("demo")
 @click.option("--buyers", default=100_000, show_default=True, type=click.IntRange(10), help="How many buyers come.")
 @click.option("--stock", default=1_000, show_default=True, type=click.IntRange(1, 10**6), help="Units on sale.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="gunicorn workers.")
-@click.option(
-    "--state-dir",
-    default=Path(".fairdrop/demo"),
-    show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where logs, answers and the page go.",
-)
+@state_dir_option("demo", "logs, answers and the page")
 @click.option("--stay", is_flag=True, help="Keep the service running afterwards, until Ctrl-C.")
 @plain_errors
 def run_demo(buyers: int, stock: int, workers: int, state_dir: Path, stay: bool) -> None:
@@ -50,20 +38,12 @@ def run_demo(buyers: int, stock: int, workers: int, state_dir: Path, stay: bool)
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     console = Console(soft_wrap=True)
     options = DemoOptions(buyers, stock, workers, state_dir)
-    try:
-        with progress_on_stderr() as progress, demo(options, console.print, progress) as result:
-            _tell(result, console)
-            if stay:
-                _stay(result, console)
-            is_good = result.is_sold and not result.audit.broken and not result.rush.unanswered
-            code = 0 if is_good else EXIT_BROKEN
-    except (EmulatorError, ChildFailed, RushNotPossibleError) as error:
-        click.echo(f"demo: {error}", err=True)
-        code = EXIT_NOT_POSSIBLE
-    except KeyboardInterrupt:
-        click.echo("demo: interrupted; everything it started is stopped", err=True)
-        code = EXIT_INTERRUPTED
-    sys.exit(code)
+    with own_run("demo"), progress_on_stderr() as progress, demo(options, console.print, progress) as result:
+        _tell(result, console)
+        if stay:
+            _stay(result, console)
+        is_good = result.is_sold and not result.audit.broken and not result.rush.unanswered
+    sys.exit(0 if is_good else EXIT_BROKEN)
 
 
 def _tell(result: DemoResult, console: Console) -> None:

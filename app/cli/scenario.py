@@ -12,22 +12,16 @@ from rich.table import Table
 from app.cli.audit_text import print_report as print_audit
 from app.cli.common import plain_errors, print_json
 from app.cli.fairness_text import print_fairness
+from app.cli.own_run import EXIT_BROKEN, own_run, state_dir_option
 from app.cli.rush import progress_on_stderr
 from app.domain.spanner_capacity import MULTI_REGION_SSD, REGIONAL_SSD
 from app.local.burgers import MILLIONS, MINUTES, BurgersOptions, BurgersResult, play_burgers
-from app.local.children import ChildFailed
 from app.local.lottery import play_lottery
 from app.local.lottery_result import LotteryOptions, LotteryResult
 from app.local.phones import PhonesOptions, PhonesResult, play_phones
 from app.local.promises import Promise
 from app.rush.report_text import print_report as print_rush
 from app.rush.runner import ProgressHook
-from app.rush.service import RushNotPossibleError
-from emulator import EmulatorError
-
-EXIT_BROKEN = 1
-EXIT_NOT_POSSIBLE = 2
-EXIT_INTERRUPTED = 130
 
 
 class Result(Protocol):
@@ -43,16 +37,6 @@ class Result(Protocol):
 
 _WORKERS = click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="gunicorn workers.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-
-
-def _state_dir(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return click.option(
-        "--state-dir",
-        default=Path(f".fairdrop/{name}"),
-        show_default=True,
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Where logs and answers go.",
-    )
 
 
 @click.group("scenario")
@@ -72,7 +56,7 @@ def scenario() -> None:
 @click.option("--buyers", default=10_000, show_default=True, type=click.IntRange(10), help="How many buyers come.")
 @click.option("--phones", default=100, show_default=True, type=click.IntRange(1, 10**6), help="Units on sale.")
 @_WORKERS
-@_state_dir("phones")
+@state_dir_option("phones", "logs and answers")
 @_JSON
 @plain_errors
 def phones(buyers: int, phones: int, workers: int, state_dir: Path, as_json: bool) -> None:
@@ -105,7 +89,7 @@ def _print_phones(result: PhonesResult, console: Console) -> None:
     "--buyers", type=click.IntRange(1), help="How many buyers come.  [default: a twentieth more than there are burgers]"
 )
 @_WORKERS
-@_state_dir("burgers")
+@state_dir_option("burgers", "logs and answers")
 @_JSON
 @plain_errors
 def burgers(burgers: int, buyers: int | None, workers: int, state_dir: Path, as_json: bool) -> None:
@@ -143,7 +127,7 @@ def _print_burgers(result: BurgersResult, console: Console) -> None:
 @click.option("--entries", default=2_000, show_default=True, type=click.IntRange(10), help="How many customers come.")
 @click.option("--stock", default=100, show_default=True, type=click.IntRange(1, 10**6), help="Units to be drawn for.")
 @_WORKERS
-@_state_dir("lottery")
+@state_dir_option("lottery", "logs and answers")
 @_JSON
 @plain_errors
 def lottery(entries: int, stock: int, workers: int, state_dir: Path, as_json: bool) -> None:
@@ -176,15 +160,8 @@ def _play(play: Play, show: Callable[[Any, Console], None], as_json: bool) -> No
     """Play it, show what was found, and exit."""
     console = Console(soft_wrap=True)
     say = Console(stderr=True, soft_wrap=True).print
-    try:
-        with progress_on_stderr() as progress:
-            result: Result = play(say, progress)
-    except (EmulatorError, ChildFailed, RushNotPossibleError) as error:
-        click.echo(f"scenario: {error}", err=True)
-        sys.exit(EXIT_NOT_POSSIBLE)
-    except KeyboardInterrupt:
-        click.echo("scenario: interrupted; everything it started is stopped", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+    with own_run("scenario"), progress_on_stderr() as progress:
+        result: Result = play(say, progress)
     if as_json:
         print_json(result.as_json())
     else:

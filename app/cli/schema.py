@@ -5,16 +5,14 @@ from pathlib import Path
 
 import click
 
-from app.cli.common import EXIT_REFUSED, Invalid, Refused, cli_settings, plain_errors, print_json
-from app.domain.sale import Phase
+from app.cli.common import EXIT_REFUSED, Invalid, cli_settings, plain_errors, print_json
+from app.cli.splitting import split_sale
 from app.domain.timestamps import rfc3339
-from app.services import sales
 from app.settings import Settings
 from app.storage import schema as schema_tool
 from app.storage import split_points
-from app.storage.database import connect
 from app.storage.schema import SCHEMA_ROOT, FileState, FileStatus
-from app.storage.split_points import Alphabet, SplitPointsUnsupported
+from app.storage.split_points import Alphabet
 
 DEFAULT_POINTS = 16
 MAX_SAMPLE_BYTES = 64 * 2**20
@@ -156,25 +154,14 @@ def split(sale_id: str, points: int, customer_ids: str, sample: Path | None, dry
     Example:
       fairdrop schema split iphone --points 32 --sample customers.txt
     """  # noqa: D301
-    database = connect(cli_settings())
-    view = sales.show(database, sale_id)
-    if view.phase is Phase.CLOSED:
-        raise Refused(f"sale {sale_id!r} is closed")
     prefixes = (
         split_points.even_prefixes(Alphabet(customer_ids), points)
         if sample is None
         else split_points.sampled_prefixes(_sampled(sample), points)
     )
-    splits = split_points.plan(view.sale, prefixes, points)
-    expires_at = split_points.expiry(view.sale, view.as_of)
-    is_supported = True
-    if not dry_run:
-        try:
-            split_points.add(database, splits, expires_at, initiator=f"fairdrop sale {sale_id}")
-        except SplitPointsUnsupported:
-            is_supported = False
-    _print_splits(splits, rfc3339(expires_at), done=is_supported and not dry_run, as_json=as_json)
-    if not is_supported:
+    done = split_sale(sale_id, prefixes, points, f"fairdrop sale {sale_id}", dry_run=dry_run)
+    _print_splits(done.splits, done.expires_at, done=done.is_supported and not dry_run, as_json=as_json)
+    if not done.is_supported:
         click.echo("This server has no split points (the emulator has none): nothing was done.", err=True)
 
 

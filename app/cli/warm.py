@@ -5,14 +5,11 @@ from dataclasses import asdict
 
 import click
 
-from app.cli.common import Refused, cli_settings, plain_errors, print_json
-from app.domain.sale import Phase
-from app.domain.timestamps import rfc3339
+from app.cli.common import plain_errors, print_json
+from app.cli.splitting import split_sale
 from app.local.warming import MAX_CONNECTIONS, Warmth, warm_up
-from app.services import sales
 from app.storage import split_points
-from app.storage.database import connect
-from app.storage.split_points import Alphabet, SplitPointsUnsupported, SplitTooEarly
+from app.storage.split_points import Alphabet
 
 EXIT_COLD = 1
 
@@ -52,20 +49,12 @@ def warm(sale_id: str, url: str, connections: int, seconds: float, points: int, 
 
 
 def _split(sale_id: str, points: int) -> str:
-    """Part the ranges, as `fairdrop schema split` does; what came of it."""
-    database = connect(cli_settings())
-    view = sales.show(database, sale_id)
-    if view.phase is Phase.CLOSED:
-        raise Refused(f"sale {sale_id!r} is closed")
-    splits = split_points.plan(view.sale, split_points.even_prefixes(Alphabet.BASE62, points), points)
-    try:
-        expires_at = split_points.expiry(view.sale, view.as_of)
-        split_points.add(database, splits, expires_at, initiator=f"fairdrop warm {sale_id}")
-    except SplitPointsUnsupported:
+    """Part the ranges; what came of it."""
+    prefixes = split_points.even_prefixes(Alphabet.BASE62, points)
+    done = split_sale(sale_id, prefixes, points, f"fairdrop warm {sale_id}")
+    if not done.is_supported:
         return "not on this server (the emulator has none)"
-    except SplitTooEarly as error:
-        raise Refused(str(error)) from error
-    return f"{len(splits)} until {rfc3339(expires_at)}"
+    return f"{len(done.splits)} until {done.expires_at}"
 
 
 def _print(split: str, warmth: Warmth) -> None:
