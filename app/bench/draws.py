@@ -7,21 +7,16 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
 from app.bench.measures import Figure, Say
 from app.bench.stage import Stage
-from app.domain.ids import fingerprint, order_id
-from app.domain.orders import OrderRequest
+from app.bench.storing import store
 from app.services import sales
-from app.storage.database import transact
-from app.storage.placement import HomeView, place_batch
 
 BATCH_ENTRIES = 1_000
-SAY_EVERY_ENTRIES = 50_000
 LOOK_SECONDS = 0.05
 WINNERS_SHARE = 100
 """A unit for every so many entries, and as many places on the waitlist: most entries go home, as in a rush."""
@@ -40,7 +35,7 @@ def draw(stage: Stage, _rounds: int, say: Say) -> Iterator[Figure]:
     units = max(1, stage.entries // WINNERS_SHARE)
     sale_id = stage.new_sale(stock=units, waitlist_limit=units, policy="lottery")
     began = time.monotonic()
-    _enter(stage, sale_id, say)
+    store(stage, sale_id, stage.entries, BATCH_ENTRIES, "entries", say)
     yield Figure("entries taken, in batches of 1,000", stage.entries / (time.monotonic() - began), "entries/s")
     sales.close(stage.database, sale_id, "bench")
     record = stage.folder / "draw.jsonl"
@@ -54,25 +49,6 @@ def draw(stage: Stage, _rounds: int, say: Say) -> Iterator[Figure]:
     verified = _fairdrop(stage, "verify-draw", str(record))
     yield Figure("verification of the record", verified.seconds, "s")
     yield Figure("peak memory of the verification", verified.peak_mb, "MB", at_most=400)
-
-
-def _enter(stage: Stage, sale_id: str, say: Say) -> None:
-    view: HomeView | None = None
-    for first in range(0, stage.entries, BATCH_ENTRIES):
-        now = datetime.now(UTC)
-        numbers = range(first, min(first + BATCH_ENTRIES, stage.entries))
-        batch = [_request(sale_id, number, now) for number in numbers]
-        placement, _ = transact(
-            stage.database, "store", place_batch, sale_id, 0, view, batch, lambda _sale: None, now, "bench"
-        )
-        view = placement.view
-        if first % SAY_EVERY_ENTRIES == 0:
-            say(f"{first:,} of {stage.entries:,} entries taken")
-
-
-def _request(sale_id: str, number: int, now: datetime) -> OrderRequest:
-    customer, method = f"entrant-{number:07d}", "tok_visa"
-    return OrderRequest(customer, order_id(sale_id, customer, "entry"), 1, fingerprint(1, method), method, now)
 
 
 def _fairdrop(stage: Stage, *arguments: str) -> _Run:
