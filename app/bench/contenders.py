@@ -136,17 +136,7 @@ def _view(verifier: TokenVerifier, sale: Sale, run: Any, place_one: Callable[[Or
     claims = ClaimKeys(DEVELOPMENT_KEY)
 
     def place(sale_id: str) -> Response:
-        received_at = datetime.now(UTC)
-        key, body = idempotency_key(), read_body(PlaceOrder)
-        customer = verifier.verify(request.headers.get("Authorization")).subject
-        wanted = OrderRequest(
-            customer,
-            order_id(sale_id, customer, key),
-            body.units,
-            fingerprint(body.units, body.payment_method),
-            body.payment_method,
-            received_at,
-        )
+        wanted = asked_for(verifier, sale_id)
         try:
             (decision, shard), committed = run(place_one, wanted)
         except FairdropError as error:
@@ -154,10 +144,25 @@ def _view(verifier: TokenVerifier, sale: Sale, run: Any, place_one: Callable[[Or
         outcome = decision.outcomes[0]
         if not isinstance(outcome, NewOrder):
             return error_response(StorageUnavailable("the bench's sale has run out", 1))
-        order = as_order(outcome, HomeView(sale, shard), received_at, committed)
+        order = as_order(outcome, HomeView(sale, shard), wanted.received_at, committed)
         return json_response(order_body(order, claims), 201)
 
     return place
+
+
+def asked_for(verifier: TokenVerifier, sale_id: str) -> OrderRequest:
+    """What this request asks for, its token, key and body checked as the service checks them."""
+    received_at = datetime.now(UTC)
+    key, body = idempotency_key(), read_body(PlaceOrder)
+    customer = verifier.verify(request.environ.get("HTTP_AUTHORIZATION")).subject
+    return OrderRequest(
+        customer,
+        order_id(sale_id, customer, key),
+        body.units,
+        fingerprint(body.units, body.payment_method),
+        body.payment_method,
+        received_at,
+    )
 
 
 def _place_one(transaction: Transaction, sale: Sale, wanted: OrderRequest) -> tuple[Decision, ShardState]:

@@ -13,18 +13,15 @@ from typing import Any
 
 import psycopg
 import redis
-from flask import Flask, Response, request
+from flask import Flask, Response
 from gevent.queue import Queue
 
-from app.bench.contenders import app_with_sale
+from app.bench.contenders import app_with_sale, asked_for
 from app.domain.errors import FairdropError, IdempotencyKeyReused, LimitExceeded, SoldOut
-from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest
 from app.domain.states import Status
-from app.http.models import PlaceOrder
 from app.http.orders import order_body
 from app.http.problems import error_response
-from app.http.requests import idempotency_key, read_body
 from app.http.responses import json_response
 from app.http.tokens import TokenVerifier
 from app.services.claim_keys import DEVELOPMENT_KEY, ClaimKeys
@@ -177,32 +174,27 @@ def _app(name: str, place: Place) -> Flask:
 
     @app.post("/v1/sales/<sale_id>/orders")
     def order(sale_id: str) -> Response:
-        received_at = datetime.now(UTC)
-        key, body = idempotency_key(), read_body(PlaceOrder)
-        customer = verifier.verify(request.environ.get("HTTP_AUTHORIZATION")).subject
-        identity = order_id(sale_id, customer, key)
-        asked = fingerprint(body.units, body.payment_method)
-        wanted = OrderRequest(customer, identity, body.units, asked, body.payment_method, received_at)
-        shard = int(identity[:4], 16) % STOCK_SHARDS
+        wanted = asked_for(verifier, sale_id)
+        shard = int(wanted.order_id[:4], 16) % STOCK_SHARDS
         try:
             seq, at, replayed = place(wanted, shard)
         except FairdropError as error:
             return error_response(error)
         taken = Order(
-            customer,
+            wanted.customer_id,
             sale_id,
-            identity,
+            wanted.order_id,
             Status.PENDING,
-            body.units,
+            wanted.units,
             PRICE_MINOR,
             CURRENCY,
             shard,
             seq,
             at,
-            asked,
+            wanted.fingerprint,
             at + HOLD,
         )
-        location = ("Location", f"/v1/sales/{sale_id}/orders/{identity}")
+        location = ("Location", f"/v1/sales/{sale_id}/orders/{wanted.order_id}")
         return json_response(order_body(taken, claims), 200 if replayed else 201, location)
 
     return app

@@ -123,17 +123,24 @@ class Service:
         return self.server.log_path.read_text(errors="replace")
 
 
+def reaching(settings: Settings, emulator_environment: dict[str, str]) -> dict[str, str]:
+    """The environment in which a process finds the test's database and state folder."""
+    return {
+        **emulator_environment,
+        "FAIRDROP_STATE_DIR": str(settings.state_dir),
+        "FAIRDROP_SPANNER_PROJECT": settings.spanner_project,
+        "FAIRDROP_SPANNER_INSTANCE": settings.spanner_instance,
+        "FAIRDROP_SPANNER_DATABASE": settings.spanner_database,
+    }
+
+
 @contextmanager
 def service(
     settings: Settings, emulator_environment: dict[str, str], log_path: Path, *, workers: int = 1, **more: str
 ) -> Iterator[Service]:
     """The service for the length of a block; whatever was done to it, its log must hold no secret."""
     environment = {
-        **emulator_environment,
-        "FAIRDROP_STATE_DIR": str(settings.state_dir),
-        "FAIRDROP_SPANNER_PROJECT": settings.spanner_project,
-        "FAIRDROP_SPANNER_INSTANCE": settings.spanner_instance,
-        "FAIRDROP_SPANNER_DATABASE": settings.spanner_database,
+        **reaching(settings, emulator_environment),
         "FAIRDROP_GATEWAY_URL": "http://127.0.0.1:1",
         **more,
     }

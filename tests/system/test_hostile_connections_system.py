@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from raw_requests import answers_in, exchange, order_request
 from sale_samples import put_up
-from system_service import PATIENCE_SECONDS, Service, units_left, until
+from system_service import PATIENCE_SECONDS, Service, reaching, units_left, until
 
 from app.local.children import child, free_port, wait_for_http
 from app.settings import Settings
@@ -24,13 +24,7 @@ def service_under(
     settings: Settings, emulators: Emulators, log_path: Path, before: str = "", output: str = ""
 ) -> Iterator[Service]:
     """One worker, started by a shell that has first done something to its limits, or sends its output elsewhere."""
-    environment = {
-        **emulators.environment,
-        "FAIRDROP_STATE_DIR": str(settings.state_dir),
-        "FAIRDROP_SPANNER_PROJECT": settings.spanner_project,
-        "FAIRDROP_SPANNER_INSTANCE": settings.spanner_instance,
-        "FAIRDROP_SPANNER_DATABASE": settings.spanner_database,
-    }
+    environment = reaching(settings, emulators.environment)
     url = f"http://127.0.0.1:{free_port()}"
     address = url.removeprefix("http://")
     gunicorn = f"{sys.executable} -m gunicorn -c python:app.http.gunicorn_conf -w 1 -b {address}"
