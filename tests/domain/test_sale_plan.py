@@ -12,6 +12,8 @@ from app.domain.planning.prices import PRICES
 from app.domain.planning.rows import placing, settling
 from app.domain.planning.shape import PRESETS, Arrival, Place, SaleShape
 from app.domain.sale import Policy, default_shard_count
+from app.services.group_commit import CROWD_INTERVAL_SECONDS, CROWD_REQUESTS
+from app.settings import Settings
 
 SHAPES = st.builds(
     SaleShape,
@@ -137,3 +139,10 @@ def test_a_shape_of_which_no_plan_can_be_made_names_the_field(field: str, value:
 
 def test_every_price_says_where_it_was_read() -> None:
     assert all(price.dollars > 0 and price.source.startswith("cloud.google.com/") for price in PRICES.values())
+
+
+def test_the_plan_reckons_with_the_bounds_that_the_service_has() -> None:
+    figures = Figures()
+    assert figures.interval_ms == 1_000 * CROWD_INTERVAL_SECONDS
+    assert figures.crowd_orders == CROWD_REQUESTS
+    assert figures.batch_limit == Settings.model_fields["batch_limit"].default

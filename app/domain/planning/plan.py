@@ -33,7 +33,8 @@ class Figures:
     Measured on two noisy cores: `order_us` of the API's processor an order (`scripts/bench budget`, 4,000 buyers, one round);
     `refusal_us` a refusal from memory (the bare handler's 248 µs of that run, over 0.8, the rate of refusals beside it by
     `scripts/bench sold-out`); `relay_events_per_second` of a relay (`scripts/bench money`, the lower end).
-    The service's own: `interval_ms`, `batch_limit`, `lane_capacity`.
+    The service's own, and a test holds them equal: `interval_ms`, `batch_limit`, `crowd_orders` (a smaller batch waits for
+    nobody).
     Assumed, to be measured on Google Cloud: how long a read and a commit take. Sized as the production environment in terraform/:
     `cores_per_instance`, `max_instances`, `max_nodes`, `max_relays`. Bytes are of a token, an order, an answer and an event.
     """
@@ -43,6 +44,7 @@ class Figures:
     relay_events_per_second: float = 3_900.0
     interval_ms: float = 50.0
     batch_limit: int = 256
+    crowd_orders: int = 8
     regional_read_ms: float = 5.0
     regional_commit_ms: float = 12.0
     multi_region_read_ms: float = 10.0
@@ -162,8 +164,8 @@ def plan(shape: SaleShape, figures: Figures | None = None) -> Plan:
 
     lanes_rate = processes * given.batch_limit / lane_seconds
     queued_ms = 1_000 * max(0.0, shape.orders / lanes_rate - taking_seconds) / 2
-    crowded = batch >= 8  # noqa: PLR2004  # as CROWD_REQUESTS of the lane: a smaller batch waits for nobody
-    order_ms = read_ms + commit_ms + (lane_seconds * 500 if crowded else 0.0) + queued_ms
+    gathering_ms = lane_seconds * 500 if batch >= given.crowd_orders else 0.0
+    order_ms = read_ms + commit_ms + gathering_ms + queued_ms
     served_share = processes / (instances * given.cores_per_instance)
     node_price = prices.SPANNER_MULTI_REGION if many else prices.SPANNER_REGIONAL
     units = processing_units(nodes)
