@@ -7,8 +7,9 @@ import jwt
 
 from app.services.concurrency import Concurrency, Waiter
 
-KEYS_KEPT_SECONDS = 600
-"""How long a key that the issuer no longer publishes is trusted at the most."""
+KEYS_KEPT_SECONDS = 540
+"""For so long the fetched keys are not fetched again. With what known_headers.py remembers of them, a key that the issuer no
+longer publishes is trusted for ten minutes at the most."""
 
 UNKNOWN_KEY_SECONDS = 30
 """A key id that nobody knows sends us to the issuer at most so often: made-up ones must not become a flood on it."""

@@ -42,9 +42,11 @@ class DatabaseTime:
 
     def seconds(self) -> float:
         """Seconds of the epoch; by this server's own clock only as long as the database has never answered."""
-        if not self._clock.is_set and time.monotonic() >= self._ask_at:
+        seconds = self._clock.estimate_seconds
+        if seconds is None and time.monotonic() >= self._ask_at:
             self._concurrency.run(self._ask)
-        return self._clock.estimate.timestamp() if self._clock.is_set else self._wall_seconds()
+            seconds = self._clock.estimate_seconds
+        return self._wall_seconds() if seconds is None else seconds
 
     def _ask(self) -> None:
         # A crowd may have queued up behind the first who asks.

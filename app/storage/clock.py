@@ -21,6 +21,8 @@ class DatabaseClock:
         self._lock = threading.Lock()
         self._proven = _EPOCH
         self._offset: timedelta | None = None
+        self._proven_seconds = 0.0
+        self._offset_seconds: float | None = None
         # The freshest arrival of the span that is under way, and of the one before it.
         self._span_began = timedelta(0)
         self._span_offset: timedelta | None = None
@@ -40,6 +42,13 @@ class DatabaseClock:
             self._span_offset = offset if self._span_offset is None else max(self._span_offset, offset)
             last = self._last_offset
             self._offset = self._span_offset if last is None else max(self._span_offset, last)
+            self._proven_seconds, self._offset_seconds = self._proven.timestamp(), self._offset.total_seconds()
+
+    @property
+    def estimate_seconds(self) -> float | None:
+        """The estimate in seconds of the epoch, for who asks with each request; None before the first observation."""
+        offset = self._offset_seconds
+        return None if offset is None else max(self._proven_seconds, offset + self._monotonic_seconds())
 
     @property
     def is_set(self) -> bool:

@@ -8,7 +8,7 @@ from http_samples import Caller, Shop, problem
 from jwks_server import ISSUER, Issuer, issuing, new_key
 from pydantic import SecretStr, ValidationError
 
-from app.http import issuer_keys
+from app.http import issuer_keys, known_headers
 from app.http.app import create_app
 from app.http.local_issuer import LocalIssuer
 from app.settings import Settings
@@ -65,6 +65,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are looked up again at once, and forgotten at once."""
     monkeypatch.setattr(issuer_keys, "UNKNOWN_KEY_SECONDS", 0)
     monkeypatch.setattr(issuer_keys, "KEYS_KEPT_SECONDS", 1e-6)
+    monkeypatch.setattr(known_headers, "REMEMBERED_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("impatient")
