@@ -8,13 +8,12 @@ from typing import Any, Protocol
 import orjson
 from google.cloud.spanner_v1 import KeyRange, KeySet
 from google.cloud.spanner_v1.transaction import Transaction
-from google.protobuf.struct_pb2 import Value
 
 from app.domain.ids import OUTBOX_SHARD_COUNT
 from app.payments.payment import Answer, Payment, PaymentEvent, Terms, Wish, advance
 from app.payments.states import State, Wanted
 from app.storage.database import FairdropDatabase, read_timestamp, snapshot, transact
-from app.storage.rows import COMMIT_TIMESTAMP, NULL, insert, moment, number, text, update
+from app.storage.rows import COMMIT_TIMESTAMP, NULL, Value, insert, moment, number, text, update
 
 _TERMS = ("OrderId", "SaleId", "CustomerId", "AmountMinor", "Currency", "PaymentMethod")
 _MOVING = ("Wanted", "State", "GatewayReference", "Reason", "EventSeq", "OpenSince")

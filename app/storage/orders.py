@@ -13,7 +13,7 @@ from app.domain.ids import outbox_shard
 from app.domain.orders import Order
 from app.domain.placement import NewOrder
 from app.domain.sale import Sale
-from app.domain.states import Status
+from app.domain.states import Status, Trigger
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, PrefixKeys, insert, moment, number, text
 
 ORDER_COLUMNS = (
@@ -41,6 +41,8 @@ EVENTS = ("CustomerId", "SaleId", "OrderId", "EventSeq", "Status", "Trigger", "A
 OUTBOX = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "EventType", "Payload")
 
 _ONE = number(1)
+_STATUSES = {status: text(status.value) for status in Status}
+_TRIGGERS = {trigger: text(trigger.value) for trigger in Trigger}
 _PLACED_BY = text("customer")
 
 
@@ -128,7 +130,7 @@ def insert_orders(
     order_rows, event_rows, outbox_rows = [], [], []
     for new in orders:
         request = new.request
-        customer, order_id, status = text(request.customer_id), text(request.order_id), text(new.status.value)
+        customer, order_id, status = text(request.customer_id), text(request.order_id), _STATUSES[new.status]
         method = NULL if sale.is_free else text(request.payment_method)
         order_rows.append(
             (
@@ -151,7 +153,7 @@ def insert_orders(
                 COMMIT_TIMESTAMP,
             )
         )
-        trigger = text(new.trigger.value)
+        trigger = _TRIGGERS[new.trigger]
         event_rows.append((customer, sale_id, order_id, _ONE, status, trigger, _PLACED_BY, NULL, COMMIT_TIMESTAMP))
         body = payload(
             request, sale, new.status, sale.unit_price_minor, None if sale.is_free else request.payment_method
