@@ -8,6 +8,7 @@ from app.http import ON_EXIT
 from app.http.admin import admin_blueprint
 from app.http.api import Api
 from app.http.console import console_blueprint
+from app.http.framework import LeanFlask
 from app.http.local_sign_in import has_local_sign_in, local_sign_in_blueprint
 from app.http.metrics import metrics_blueprint
 from app.http.orders import orders_blueprint
@@ -48,7 +49,7 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
 
     Requests are threads unless `concurrency` says otherwise.
     """
-    app = Flask("fairdrop", static_folder=None)
+    app = LeanFlask("fairdrop", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     # An address with a slash too many is another address: a redirect would turn a POST into a GET.
     app.url_map.merge_slashes = False

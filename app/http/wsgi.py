@@ -23,10 +23,15 @@ def create() -> Flask:
     """The app of this worker process."""
     settings = load_settings()
     start_logging(settings, current_trace)
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     app = create_app(settings, Greenlets())
     protocol_errors.install(app)
+    tune_interpreter()
+    return app
+
+
+def tune_interpreter() -> None:
+    """Set up a worker's interpreter for many requests at once, when all that stays has been made."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 50)
-    return app
