@@ -124,6 +124,7 @@ class Mischief:
 def play(faults: list[Fault], mischief: Mischief, seconds: float, say: Callable[[str], None]) -> None:
     """Do the faults at their times, undo each when it is over; returns after `seconds`, or when all is undone if that is later.
 
+    A fault that comes while its target still suffers another, since the machine is behind the plan, waits for the other's end.
     Whatever happens, what was done is undone.
     """
     began = time.monotonic()
@@ -139,8 +140,12 @@ def play(faults: list[Fault], mischief: Mischief, seconds: float, say: Callable[
                 running.remove(item)
                 item[2]()
                 say(f"over: {item[1].kind} ({item[1].target})")
-            while waiting and waiting[0].at_seconds <= now():
-                fault = waiting.pop(0)
+            suffering = {fault.target for _, fault, _ in running}
+            for fault in [fault for fault in waiting if fault.at_seconds <= now()]:
+                if fault.target in suffering:
+                    continue
+                suffering.add(fault.target)
+                waiting.remove(fault)
                 say(f"{fault.kind}: {fault.target}, for {fault.lasts_seconds:.1f} s")
                 running.append((now() + fault.lasts_seconds, fault, mischief.begin(fault)))
             for name in mischief.revive():
