@@ -32,7 +32,7 @@ _LEDGER = """
     FROM StockLedger WHERE SaleId = @sale"""
 
 # The process that committed an order is the one that wrote the order's shard into the ledger in the same commit. An order waited
-# when its first event says so, and was promoted when a later one does.
+# when it came when its first event says so; a lottery's is put in the waitlist later, by the draw. Some event says either.
 _LINE = f"""
 CREATE INDEX ledger_by_commit ON ledger (shard_id, committed_at);
 CREATE INDEX events_by_key ON events (customer_id, order_id, event_seq);
@@ -44,6 +44,9 @@ SELECT ROW_NUMBER() OVER (ORDER BY o.placed_at, o.shard_id, o.seq) AS place,
        o.received_at, o.placed_at, (
            SELECT e.status = '{Status.WAITLISTED}' FROM events e
            WHERE e.customer_id = o.customer_id AND e.order_id = o.order_id AND e.event_seq = 1) AS waited, (
+           SELECT MIN(e.committed_at) FROM events e
+           WHERE e.customer_id = o.customer_id AND e.order_id = o.order_id
+             AND e.status = '{Status.WAITLISTED}') AS waitlisted_at, (
            SELECT MIN(e.committed_at) FROM events e
            WHERE e.customer_id = o.customer_id AND e.order_id = o.order_id
              AND e.trigger IN ('{Trigger.PROMOTE}', '{Trigger.PROMOTE_FREE}')) AS promoted_at,
@@ -79,7 +82,7 @@ class Line:
         """Look at a workspace that `read_line` has filled."""
         self._workspace = workspace
         self.orders = workspace.number("SELECT COUNT(*) FROM line")
-        self.waited = workspace.number("SELECT COUNT(*) FROM line WHERE waited")
+        self.waited = workspace.number("SELECT COUNT(waitlisted_at) FROM line")
 
     def arrivals(self) -> Iterator[Arrival]:
         """Every order, in queue order."""
@@ -98,8 +101,8 @@ class Line:
             yield us / 1000
 
     def waits_for_a_unit_ms(self) -> Iterator[float]:
-        """From the place in the line to the promotion, of everybody promoted, by length; both by the database's clock."""
-        query = "SELECT promoted_at - placed_at FROM line WHERE promoted_at IS NOT NULL ORDER BY 1"
+        """From the place in the waitlist to the promotion, of everybody promoted, by length; both by the database's clock."""
+        query = "SELECT promoted_at - waitlisted_at FROM line WHERE promoted_at IS NOT NULL ORDER BY 1"
         for (us,) in self._workspace.rows(query):
             yield us / 1000
 
@@ -108,7 +111,7 @@ class Line:
         count = self._workspace.number("SELECT COUNT(*) FROM line WHERE promoted_at IS NOT NULL")
         query = """
             SELECT place, wait FROM (
-                SELECT place, promoted_at - placed_at AS wait, ROW_NUMBER() OVER (ORDER BY place) - 1 AS number
+                SELECT place, promoted_at - waitlisted_at AS wait, ROW_NUMBER() OVER (ORDER BY place) - 1 AS number
                 FROM line WHERE promoted_at IS NOT NULL) AS all_of_them
             WHERE number % ? = 0 ORDER BY place"""
         for place, us in self._workspace.rows(query, max(1, -(-count // most))):
@@ -135,13 +138,13 @@ class Line:
         return {str(part): won for part, won, _ in rows}, {str(part): count for part, _, count in rows}
 
     def tail(self) -> tuple[int, int] | None:
-        """The places around the first order that was waitlisted: as many before it as from it on; None when none was."""
+        """The places around the first order that was waitlisted when it came: as many before it as from it on; None: none was."""
         first = self._workspace.number("SELECT MIN(place) FROM line WHERE waited")
         half = min(first - 1, self.orders - first + 1, TAIL_HALF)
         return (first - half, first + half - 1) if first else None
 
     def waitlisted_by(self, column: str, span: tuple[int, int]) -> tuple[dict[str, int], dict[str, int]]:
-        """How many orders of a span of places were waitlisted, and how many there are, by `shard_id` or `writer`."""
+        """How many orders of a span of places were waitlisted when they came, and how many there are, by `shard_id` or `writer`."""
         query = f"""
             SELECT COALESCE({column}, 'unknown'), SUM(waited), COUNT(*) FROM line
             WHERE place BETWEEN ? AND ? GROUP BY 1 ORDER BY 1"""  # noqa: S608  # a column of our own

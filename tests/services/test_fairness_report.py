@@ -318,6 +318,33 @@ def test_winners_of_a_lottery_are_compared_over_arrival_and_shards(is_rigged: bo
     assert "Who won" in render(found)
 
 
+def test_who_waits_after_a_draw_counts_as_waitlisted_from_then_on() -> None:
+    world = World(audited_sale(policy=Policy.LOTTERY))
+    noon = micros(world.now)
+    orders = [
+        [f"c{i}", f"o{i}", status, 1, 0, i, noon, None, None, 2, 100, "EUR", i + 1, result, noon]
+        for i, (status, result) in enumerate(
+            (("PLACED", "won"), ("PLACED", "waitlisted"), ("WAITLISTED", "waitlisted"))
+        )
+    ]
+    steps = [("ENTERED", "enter", 0)] * 3
+    drawn = [("PLACED", "draw_free", 60_000_000), *[("WAITLISTED", "waitlist", 60_000_000)] * 2]
+    events = [
+        [f"c{i}", f"o{i}", seq, status, trigger, noon + later]
+        for seq, told_of in enumerate((steps, drawn), start=1)
+        for i, (status, trigger, later) in enumerate(told_of)
+    ]
+    events.append(["c1", "o1", 3, "PLACED", "promote_free", noon + 61_000_000])
+    with Workspace() as workspace:
+        fill_line(workspace, orders, events, [])
+        found = report_of(workspace, SaleStand(world.sale, world.now, world.created_at, []), None, 0.0)
+    assert (found.waited, found.still_waiting) == (2, 1)
+    # The minute between the entry and the draw was nobody's wait for a unit.
+    assert found.unit_waits is not None
+    assert (found.unit_waits.count, found.unit_waits.max_ms) == (1, 1_000.0)
+    assert found.waitlistings == {}
+
+
 def test_a_page_of_many_orders_stays_small() -> None:
     world = World(audited_sale(stock=10))
     noon = micros(world.now)
