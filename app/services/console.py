@@ -24,7 +24,8 @@ from app.domain.tally import Counts, SaleEvent, Tally
 from app.services.concurrency import Concurrency, Waiter
 from app.services.figures import LATENCY_BOUNDS_SECONDS, Distribution, Figures
 from app.services.shared_figures import SharedFigures
-from app.storage.console import a_second_ago, overdue, unpublished
+from app.storage.backlog import read_backlog
+from app.storage.console import a_second_ago, overdue
 from app.storage.database import FairdropDatabase
 from app.storage.draw import find_draw
 from app.storage.outbox import Cursor, OutboxRow, read_outbox
@@ -225,7 +226,8 @@ class ConsoleFeed:
         depth = self._measure_traffic()
         if is_slow:
             with a_second_ago(self._database) as reads:
-                self._unpublished = unpublished(reads)
+                backlog = read_backlog(reads)
+            self._unpublished = (backlog.events, backlog.oldest_at)
         for sale_id, watched in wanted.items():
             sight = self._look_at(sale_id, watched, is_slow, depth)
             if sight is None:

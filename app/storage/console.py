@@ -9,11 +9,9 @@ from typing import Any
 from google.cloud.spanner_v1 import KeyRange, KeySet
 from google.cloud.spanner_v1.snapshot import Snapshot
 
-from app.domain.ids import OUTBOX_SHARD_COUNT
 from app.domain.orders import Order
 from app.storage.database import FairdropDatabase, snapshot
 from app.storage.orders import EVENTS, ORDER_COLUMNS, order_of_row
-from app.storage.outbox import Cursor, read_cursors
 
 STALENESS = timedelta(seconds=1)
 """A replica that is near may answer, and need not ask the leader how far it has come."""
@@ -41,29 +39,18 @@ def a_second_ago(database: FairdropDatabase) -> Iterator[Snapshot]:
         yield reads
 
 
-def unpublished(reads: Any) -> tuple[int, datetime | None]:
-    """Events of all sales that no relay has published yet, counted up to COUNTED_AT_MOST, and when the oldest was committed.
-
-    Two reads.
-    """
-    cursors = read_cursors(reads, range(OUTBOX_SHARD_COUNT)).values()
-    ranges = [KeyRange(end_closed=[cursor.shard], **_start(cursor)) for cursor in cursors]
-    rows = list(reads.read("Outbox", ("CreatedAt",), KeySet(ranges=ranges), limit=COUNTED_AT_MOST))
-    return len(rows), min((row[0] for row in rows), default=None)
-
-
-def _start(cursor: Cursor) -> dict[str, list[Any]]:
-    if cursor.created_at is None:
-        return {"start_closed": [cursor.shard]}
-    return {"start_open": [cursor.shard, cursor.created_at, cursor.order_id, cursor.event_seq]}
-
-
 def overdue(reads: Any, sale_id: str, shard_ids: Iterable[int], before: datetime) -> int:
     """Orders of a sale whose deadline has passed and was not dealt with, counted up to COUNTED_AT_MOST. One read of an index."""
     ranges = [KeyRange(start_closed=[sale_id, shard], end_open=[sale_id, shard, before]) for shard in shard_ids]
     return len(
         list(reads.read("Orders", ("DueAt",), KeySet(ranges=ranges), index="OrdersByDueAt", limit=COUNTED_AT_MOST))
     )
+
+
+def count_orders(reads: Any, sale_id: str, at_most: int) -> int:
+    """A sale's orders, counted up to `at_most`. One read of an index."""
+    keys = KeySet(ranges=[KeyRange(start_closed=[sale_id], end_closed=[sale_id])])
+    return len(list(reads.read("Orders", ("Seq",), keys, index="OrdersByPlacedAt", limit=at_most)))
 
 
 def customer_of_order(reads: Any, sale_id: str, order_id: str) -> str | None:

@@ -45,7 +45,21 @@ class Cursor:
 def read_cursors(reads: Any, shards: Iterable[int]) -> dict[int, Cursor]:
     """The cursor of each shard, at the beginning where none is stored. One read."""
     wanted = list(shards)
-    rows = reads.read("OutboxCursors", _CURSOR, KeySet(keys=[[shard] for shard in wanted]))
+    return _cursors(wanted, reads.read("OutboxCursors", _CURSOR, _keys(wanted)))
+
+
+def cursors_as_of(reads: Snapshot, shards: Iterable[int]) -> tuple[dict[int, Cursor], datetime]:
+    """As `read_cursors`, and the snapshot's timestamp. Must be the first read of a snapshot."""
+    wanted = list(shards)
+    result = reads.read("OutboxCursors", _CURSOR, _keys(wanted))
+    return _cursors(wanted, result), read_timestamp(result)
+
+
+def _keys(shards: Iterable[int]) -> KeySet:
+    return KeySet(keys=[[shard] for shard in shards])
+
+
+def _cursors(wanted: Iterable[int], rows: Iterable[list[Any]]) -> dict[int, Cursor]:
     stored = {row[0]: Cursor(*row) for row in rows}
     return {shard: stored.get(shard, Cursor(shard, None, None, None, 0)) for shard in wanted}
 
@@ -56,10 +70,15 @@ def read_outbox(reads: Snapshot, cursors: Iterable[Cursor], at_most: int) -> tup
     One strong read of a snapshot, and its first: a row that is committed later has a later timestamp than every row it
     returns, so a cursor set to the last of them skips nothing.
     """
-    ranges = [KeyRange(end_closed=[cursor.shard], **_start(cursor)) for cursor in cursors]
+    ranges = [range_after(cursor) for cursor in cursors]
     result = reads.read("Outbox", _ROW, KeySet(ranges=ranges), limit=at_most)
     rows = [OutboxRow(*row) for row in result]
     return rows, read_timestamp(result)
+
+
+def range_after(cursor: Cursor) -> KeyRange:
+    """The rows of a shard that are not published yet."""
+    return KeyRange(end_closed=[cursor.shard], **_start(cursor))
 
 
 def _start(cursor: Cursor) -> dict[str, list[Any]]:

@@ -11,7 +11,7 @@ from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import connect
 from app.workers.loop import keep_going
-from app.workers.metrics import Reading, serve_metrics
+from app.workers.metrics import Reading, outbox_reading, serve_metrics
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         settings,
         Reading("orders_due_moved", "Orders whose deadline has moved them.", lambda: deadlines.moved),
         Reading("orders_overdue", "Due orders that the last look left.", lambda: deadlines.overdue, is_count=False),
+        outbox_reading(settings, database),
     )
     keep_going(deadlines.step, stop, IDLE_SECONDS)
     with suppress(StorageUnavailable):

@@ -12,7 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app.messaging.consumer import Consumer
+from app.services.outbox_age import OutboxAge
 from app.settings import Settings
+from app.storage.database import FairdropDatabase
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,16 @@ def consumer_readings(*consumers: Consumer) -> tuple[Reading, ...]:
         Reading("messages_handled", "Messages acknowledged.", lambda: sum(c.handled for c in consumers)),
         Reading("dead_letters", "Messages that could not be dealt with.", lambda: sum(c.poisoned for c in consumers)),
     )
+
+
+def outbox_reading(settings: Settings, database: FairdropDatabase) -> Reading:
+    """How long the oldest event of a database's outbox has waited. Shown by the relay and by another worker of the same
+    database: so it is told while the broker is away, and while the relay is.
+    """
+    age = OutboxAge(database)
+    if settings.metrics_port:
+        age.start()
+    return Reading("outbox_oldest_seconds", "Age of the oldest unpublished event.", age.seconds, is_count=False)
 
 
 def serve_metrics(settings: Settings, *readings: Reading) -> None:

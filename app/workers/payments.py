@@ -13,7 +13,7 @@ from app.payments.store import SpannerBooks
 from app.settings import Settings
 from app.storage.database import connect
 from app.workers.loop import keep_going
-from app.workers.metrics import consumer_readings, serve_metrics
+from app.workers.metrics import consumer_readings, outbox_reading, serve_metrics
 from app.workers.topics import Step, TopicsFirst
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,14 @@ BATCHES_AT_ONCE = 4
 def run(settings: Settings, stop: threading.Event) -> None:
     """Handle order events until told to stop. Raises GatewayMisconfigured before anything is taken."""
     gateway = gateway_of(settings)
-    books = SpannerBooks(connect(settings, settings.payments_database))
+    database = connect(settings, settings.payments_database)
+    books = SpannerBooks(database)
     service = PaymentService(books, gateway, concurrency=settings.gateway_concurrency, stop=stop)
     consumers = [Consumer(settings.broker_project, ORDER_EVENTS) for _ in range(BATCHES_AT_ONCE)]
     topics = TopicsFirst(settings.broker_project)
     steps: list[Step] = [partial(consumer.step, service.handle) for consumer in consumers]
     steps[0] = _sweeping_too(steps[0], service)
-    serve_metrics(settings, *consumer_readings(*consumers))
+    serve_metrics(settings, *consumer_readings(*consumers), outbox_reading(settings, database))
     # A pull waits for messages by itself.
     loops = [
         threading.Thread(target=keep_going, args=(topics.before(step), stop, 0.0), name="payments") for step in steps

@@ -17,7 +17,7 @@ from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, connect
 from app.storage.outbox import OutboxRow
 from app.workers.loop import keep_going
-from app.workers.metrics import Reading, serve_metrics
+from app.workers.metrics import Reading, outbox_reading, serve_metrics
 from app.workers.topics import TopicsFirst
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ def _run(
         settings,
         Reading("events_published", "Events that the broker has acknowledged.", lambda: relay.stats.published),
         Reading("publish_lag_p99_seconds", "Commit to acknowledgement.", lambda: relay.stats.lag_p99, is_count=False),
+        outbox_reading(settings, database),
     )
     topics = TopicsFirst(settings.broker_project)
     keep_going(topics.before(step), stop, IDLE_SECONDS, LONGEST_IDLE_SECONDS)

@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from google.cloud.spanner_v1 import KeySet
+from google.cloud.spanner_v1 import KeyRange, KeySet
 from relay_world import Broker, open_relay, run_dry, write
 
 from app.messaging.broker import BrokerUnavailable
+from app.services import outbox_age
 from app.services import relay as relay_module
 from app.services.leases import LeaseKeeper
+from app.services.outbox_age import OutboxAge
 from app.services.relay import SLOTS, order_event_id, replay
 from app.settings import Settings
+from app.storage import backlog
+from app.storage import console as storage_console
 from app.storage.clock import DatabaseClock
-from app.storage.database import FairdropDatabase, connect, transact
+from app.storage.database import FairdropDatabase, connect, snapshot, transact
 
 
 @pytest.fixture(autouse=True)
@@ -228,3 +232,50 @@ def test_a_replay_of_one_shard_leaves_the_others_alone_and_pages_through_it(
     since = datetime.now(UTC) - timedelta(minutes=1)
     assert replay(database, broker, order_event_id, since, [0], lambda _: None) == 7
     assert broker.ids() == [f"o-1:{seq}" for seq in range(1, 8)]
+
+
+def test_the_oldest_event_s_age_grows_while_the_broker_or_the_relay_is_away_and_is_told_without_it(
+    settings: Settings, database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_console, "STALENESS", timedelta(0))
+    age = OutboxAge(database)
+    assert age.seconds() is None
+    age.look()
+    assert age.seconds() == 0.0
+    write(database, 3, "o-1", 1)
+    age.look()
+    first = age.seconds()
+    broker = Broker()
+    broker.failures_before = 1
+    relay = open_relay(settings, broker)
+    with pytest.raises(BrokerUnavailable):
+        relay.step()
+    # From here on no relay runs.
+    time.sleep(0.3)
+    assert age.seconds() == first
+    age.look()
+    second = age.seconds()
+    assert first is not None
+    assert second is not None
+    assert second >= first + 0.3 > 0.3
+    # The database does not answer any more, either.
+    monkeypatch.setattr(outbox_age, "BLIND_SECONDS", 0.0)
+    time.sleep(0.1)
+    assert (age.seconds() or 0.0) >= second + 0.1
+    monkeypatch.undo()
+    run_dry(relay)
+    monkeypatch.setattr(storage_console, "STALENESS", timedelta(0))
+    age.look()
+    assert age.seconds() == 0.0
+
+
+def test_the_oldest_event_is_found_behind_a_shard_with_more_than_is_counted(
+    database: FairdropDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "COUNTED_AT_MOST", 3)
+    write(database, 9, "o-old", 1)
+    write(database, 2, "o-new", 1, 2, 3, 4)
+    with snapshot(database) as reads:
+        found = backlog.read_backlog(reads)
+        (oldest,) = reads.read("Outbox", ("CreatedAt",), KeySet(ranges=[KeyRange(start_closed=[9], end_closed=[9])]))
+    assert (found.events, found.oldest_at) == (3, oldest[0])

@@ -14,6 +14,7 @@ locals {
   ]
 
   own_charts = [
+    { title = "Oldest event not yet published, s", query = "max by (job) (fairdrop_outbox_oldest_seconds)" },
     { title = "Commit to broker, p99, s", query = "max by (job) (fairdrop_publish_lag_p99_seconds)" },
     { title = "Events published a second", query = "sum(rate(fairdrop_events_published_total[1m]))" },
     { title = "Messages handled a second", query = "sum(rate(fairdrop_messages_handled_total[1m]))" },

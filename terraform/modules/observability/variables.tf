@@ -60,7 +60,7 @@ variable "alert_emails" {
 
 variable "outbox_lag_seconds" {
   type        = number
-  description = "Longest time from commit to broker, p99, before somebody is told."
+  description = "Longest an event waits for the broker before somebody is told."
   default     = 5
 
   validation {
