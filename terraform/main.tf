@@ -104,6 +104,9 @@ module "pubsub" {
     settlement       = { subscription = "settlement.payment-events", member = module.identities.members["settlement"] }
     operator-orders  = { subscription = "order-events.dead.inbox", member = module.identities.members["operator"] }
     operator-payment = { subscription = "payment-events.dead.inbox", member = module.identities.members["operator"] }
+    # The seller's console counts them.
+    api-orders  = { subscription = "order-events.dead.inbox", member = module.identities.members["api"] }
+    api-payment = { subscription = "payment-events.dead.inbox", member = module.identities.members["api"] }
   }
 }
 

@@ -2,20 +2,32 @@
 
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from app.cli.audit_text import print_report
-from app.cli.common import Invalid, Refused, cli_settings, duration, plain_errors, print_json, time
+from app.cli.common import (
+    Invalid,
+    Refused,
+    cli_settings,
+    duration,
+    keep_or_say,
+    plain_errors,
+    print_json,
+    time,
+    writer,
+)
 from app.domain.audit.accounts import GRACE
 from app.services.audit.money import MoneySources, PaymentsMissing
 from app.services.audit.report import AuditReport
 from app.services.audit.report import audit as audit_sale
+from app.services.reports import keep_verdict
 from app.settings import Settings
 from app.storage.answers import AnswersUnreadable
-from app.storage.database import Conflict, Rejected, connect
+from app.storage.database import Conflict, FairdropDatabase, Rejected, connect
 from app.storage.gateway_book import BookUnreadable
 
 EXIT_BROKEN = 1
@@ -64,6 +76,12 @@ THE_SETTINGS = "settings"
     show_default=True,
     help="How long a payment may be under way before it counts as forgotten.",
 )
+@click.option(
+    "--record/--no-record",
+    default=True,
+    show_default=True,
+    help="Keep the verdict where the console shows it. Credentials that may only read do not fail the audit.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def audit(
     sale_id: str,
@@ -74,8 +92,11 @@ def audit(
     book: str | None,
     settled: bool,
     grace: timedelta,
+    record: bool,
 ) -> None:
-    """Check SALE's invariants over the whole database, at one timestamp, and that its money follows its units. Changes nothing.
+    """Check SALE's invariants over the whole database, at one timestamp, and that its money follows its units.
+
+    Changes nothing of the sale; the verdict is kept for 90 days, for the console.
 
     \b
     Example: after a rush, the sale and what the buyers were told; when all is over, every cent too:
@@ -90,7 +111,7 @@ def audit(
       2  the audit could not be: no sale, no database, an unreadable answers file, no gateway where its book was asked for
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     try:
-        report = _report(sale_id, answers, as_of, with_payments, book, settled, grace)
+        database, report = _report(sale_id, answers, as_of, with_payments, book, settled, grace)
     except Refused as error:
         # Elsewhere a refusal is exit code 1; here that says that the audit was, and found something.
         raise Invalid(error.message) from error
@@ -100,6 +121,8 @@ def audit(
         print_json(report.as_json())
     else:
         print_report(report, Console(soft_wrap=True))
+    if record:
+        keep_or_say("the verdict", partial(keep_verdict, database, report, writer(), "fairdrop audit"))
     sys.exit(EXIT_BROKEN if report.broken else 0)
 
 
@@ -112,12 +135,13 @@ def _report(
     book: str | None,
     settled: bool,
     grace: timedelta,
-) -> AuditReport:
+) -> tuple[FairdropDatabase, AuditReport]:
     settings = cli_settings()
     deadline_seconds = max(AUDIT_RPC_DEADLINE_SECONDS, settings.rpc_deadline_seconds)
     patient = settings.model_copy(update={"rpc_deadline_seconds": deadline_seconds})
     sources = _sources(patient, with_payments, book)
-    return audit_sale(connect(patient), sale_id, answers, as_of, money=sources, settled=settled, grace=grace)
+    database = connect(patient)
+    return database, audit_sale(database, sale_id, answers, as_of, money=sources, settled=settled, grace=grace)
 
 
 def _sources(settings: Settings, with_payments: bool | None, book: str | None) -> MoneySources | None:

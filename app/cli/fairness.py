@@ -2,19 +2,21 @@
 
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from app.cli.audit import AUDIT_RPC_DEADLINE_SECONDS
-from app.cli.common import Invalid, Refused, cli_settings, plain_errors, print_json, time
+from app.cli.common import Invalid, Refused, cli_settings, keep_or_say, plain_errors, print_json, time, writer
 from app.cli.fairness_text import print_fairness
 from app.services.fairness import fairness as fairness_of
 from app.services.fairness_page import write_page
 from app.services.fairness_report import FairnessReport
+from app.services.reports import keep_fairness
 from app.storage.answers import AnswersUnreadable
-from app.storage.database import Conflict, Rejected, connect
+from app.storage.database import Conflict, FairdropDatabase, Rejected, connect
 
 EXIT_UNFAIR = 1
 
@@ -38,8 +40,18 @@ EXIT_UNFAIR = 1
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the report as one page that may be published: it names no customer, order or machine.",
 )
-def fairness(sale_id: str, answers: Path | None, as_of: datetime | None, as_json: bool, html: Path | None) -> None:
-    """Report how fair SALE was: its line against arrival and real time, waits, refusals, liars, winners by lot. Changes nothing.
+@click.option(
+    "--record/--no-record",
+    default=True,
+    show_default=True,
+    help="Keep the page where the console shows it. Credentials that may only read do not fail the report.",
+)
+def fairness(
+    sale_id: str, answers: Path | None, as_of: datetime | None, as_json: bool, html: Path | None, record: bool
+) -> None:
+    """Report how fair SALE was: its line against arrival and real time, waits, refusals, liars, winners by lot.
+
+    Changes nothing of the sale; the report is kept for 90 days, for the console.
 
     \b
     Example: after a rush, for the seller, and as a page for everybody:
@@ -53,7 +65,7 @@ def fairness(sale_id: str, answers: Path | None, as_of: datetime | None, as_json
       2  the report could not be: no sale, no database, an unreadable answers file, a page that cannot be written
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     try:
-        report = _report(sale_id, answers, as_of)
+        database, report = _report(sale_id, answers, as_of)
         if html is not None:
             write_page(html, report)
     except Refused as error:
@@ -67,13 +79,14 @@ def fairness(sale_id: str, answers: Path | None, as_of: datetime | None, as_json
         print_json(report.as_json())
     else:
         print_fairness(report, Console(soft_wrap=True))
+    if record:
+        keep_or_say("the report", partial(keep_fairness, database, report, writer(), "fairdrop fairness"))
     sys.exit(EXIT_UNFAIR if report.is_unfair else 0)
 
 
 @plain_errors
-def _report(sale_id: str, answers: Path | None, as_of: datetime | None) -> FairnessReport:
+def _report(sale_id: str, answers: Path | None, as_of: datetime | None) -> tuple[FairdropDatabase, FairnessReport]:
     settings = cli_settings()
     deadline_seconds = max(AUDIT_RPC_DEADLINE_SECONDS, settings.rpc_deadline_seconds)
-    return fairness_of(
-        connect(settings.model_copy(update={"rpc_deadline_seconds": deadline_seconds})), sale_id, answers, as_of
-    )
+    database = connect(settings.model_copy(update={"rpc_deadline_seconds": deadline_seconds}))
+    return database, fairness_of(database, sale_id, answers, as_of)

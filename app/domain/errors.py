@@ -148,6 +148,21 @@ class NotALottery(FairdropError):
 
 
 @dataclass(eq=False)
+class ReportNotMade(FairdropError):
+    """Nobody has made a fairness report of the sale yet, or the last one is too old to be kept."""
+
+    sale_id: str
+
+
+@dataclass(eq=False)
+class ReportTooLarge(FairdropError):
+    """The sale has more orders than a process that serves buyers may make a fairness report of."""
+
+    sale_id: str
+    orders_at_most: int
+
+
+@dataclass(eq=False)
 class Overloaded(FairdropError):
     """The lane is full, or the request's deadline passed before its batch was done: come again, with the same key."""
 

@@ -10,8 +10,10 @@ from app.services.cancelling import Cancelling
 from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency
 from app.services.console import ConsoleFeed
+from app.services.dead_letters import DeadLetterBox
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
+from app.services.reports import FairnessDesk
 from app.services.shared_figures import SharedFigures
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
@@ -32,6 +34,8 @@ class Api:
     customer_limit: Limit
     shared_figures: SharedFigures
     console_feed: ConsoleFeed
+    fairness_desk: FairnessDesk
+    dead_letters: DeadLetterBox
 
     def close(self) -> None:
         """The process is about to end: nobody waits any longer, and what was counted is told."""

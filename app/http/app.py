@@ -17,6 +17,7 @@ from app.http.pages import pages_blueprint
 from app.http.problems import install
 from app.http.rate_limits import customer_limit, limit_addresses
 from app.http.redemptions import redemptions_blueprint
+from app.http.reports import reports_blueprint
 from app.http.sales import sales_blueprint
 from app.http.service import service_blueprint
 from app.http.tokens import TokenVerifier
@@ -24,9 +25,11 @@ from app.services.cancelling import Cancelling
 from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency, Threads
 from app.services.console import ConsoleFeed
+from app.services.dead_letters import DeadLetterBox
 from app.services.outcomes import Outcomes
 from app.services.placement import Placement
 from app.services.readiness import DatabaseTime
+from app.services.reports import FairnessDesk
 from app.services.shared_figures import SharedFigures
 from app.settings import Settings
 from app.storage.database import connect
@@ -38,6 +41,7 @@ _BLUEPRINTS = (
     sales_blueprint,
     admin_blueprint,
     console_blueprint,
+    reports_blueprint,
     service_blueprint,
     metrics_blueprint,
     pages_blueprint,
@@ -74,6 +78,8 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
         customer_limit(settings),
         shared_figures,
         feed,
+        FairnessDesk(database),
+        DeadLetterBox(settings.broker_project),
     )
     for views in _BLUEPRINTS:
         app.register_blueprint(views(api))

@@ -342,6 +342,67 @@ class FoundOrders(BaseModel):
     orders: list[FoundOrder]
 
 
+class AuditVerdictView(BaseModel):
+    """What an audit of a sale came to."""
+
+    made_at: AwareDatetime = Field(description="When it was kept, by the database's clock.")
+    as_of: AwareDatetime = Field(description="What was judged is the sale as it was then.")
+    clean: bool
+    verdict: str = Field(description="One line: CLEAN, or BROKEN and what.")
+    orders: int
+    seconds: float = Field(description="How long it took.")
+    made_by: str
+    command: str
+    with_answers: bool = Field(description="Whether a rush's answers were held against it.")
+    with_payments: bool
+    with_book: bool = Field(description="Whether the gateway's own book was compared.")
+    at_rest: bool = Field(description="Whether nothing was allowed to be under way.")
+
+
+class FairnessReportView(BaseModel):
+    """A fairness report without its page."""
+
+    made_at: AwareDatetime = Field(description="When it was kept, by the database's clock.")
+    as_of: AwareDatetime
+    verdict: str
+    orders: int
+    made_by: str
+    command: str
+    with_answers: bool
+
+
+class SaleReportsView(BaseModel):
+    """What was found of a sale by those who checked it; the newest of each, kept for 90 days."""
+
+    audit: AuditVerdictView | None = Field(description="Null: no verdict is kept.")
+    fairness: FairnessReportView | None = Field(description="Null: no report is kept.")
+    fairness_orders_at_most: int = Field(description="Of a sale whose report is made by this interface.")
+
+
+class DeadLetterView(BaseModel):
+    """A message that no consumer can deal with. What it says is shown by `fairdrop dead-letters` alone."""
+
+    message_id: str
+    published_at: AwareDatetime
+    event_type: str
+    reason: str
+
+
+class DeadLettersOfTopic(BaseModel):
+    """The dead letters of one kind of event."""
+
+    topic: str
+    count: int = Field(description="100: or more.")
+    newest: list[DeadLetterView] = Field(description="Five at most, the newest first.")
+
+
+class DeadLettersView(BaseModel):
+    """The dead letters of all sales."""
+
+    looked_at: AwareDatetime = Field(description="By the server's clock; a look serves all who ask for 15 seconds.")
+    topics: list[DeadLettersOfTopic]
+
+
 class RestockResult(BaseModel):
     """The sale after a restock."""
 

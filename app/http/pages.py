@@ -15,7 +15,8 @@ from werkzeug.exceptions import NotFound
 
 from app.http.api import Api
 from app.http.local_sign_in import has_local_sign_in
-from app.http.responses import PAGE_HEADERS
+from app.http.responses import PAGE_HEADERS, page_headers
+from app.services.fairness_page import style_digest
 
 STATIC_FOLDER = files("app.http") / "static"
 
@@ -71,7 +72,7 @@ def pages_blueprint(api: Api) -> Blueprint:
     assets = load_assets()
     rendered: dict[str, str] = {}
 
-    def page(template: str) -> Response:
+    def page(template: str, headers: tuple[tuple[str, str], ...] = PAGE_HEADERS) -> Response:
         # The same page for everybody and every sale: which sale it is, the page reads off its own address.
         if template not in rendered:
             rendered[template] = render_template(
@@ -80,9 +81,7 @@ def pages_blueprint(api: Api) -> Blueprint:
                 sign_in="local" if has_local_sign_in(api.settings) else "host",
                 mark=Markup(assets.contents["mark.svg"].decode()),  # noqa: S704  # a file of ours
             )
-        return Response(
-            rendered[template], headers=[*PAGE_HEADERS, PAGE_CACHE], content_type="text/html; charset=utf-8"
-        )
+        return Response(rendered[template], headers=[*headers, PAGE_CACHE], content_type="text/html; charset=utf-8")
 
     @views.get("/sales/<sale_id>")
     def buyer(sale_id: str) -> Response:  # noqa: ARG001  # the page's script reads it
@@ -90,7 +89,7 @@ def pages_blueprint(api: Api) -> Blueprint:
 
     @views.get("/console")
     def console() -> Response:
-        return page("console.html")
+        return page("console.html", page_headers(style_digest()))
 
     @views.get("/static/<version>/<path:path>")
     def static(version: str, path: str) -> Response:

@@ -12,6 +12,7 @@ from app.domain import errors
 from app.domain.timestamps import rfc3339
 from app.http.responses import json_response
 from app.http.tokens import Forbidden, IssuerUnavailable, Unauthenticated
+from app.messaging.broker import BrokerUnavailable
 
 TYPE_PREFIX = "urn:fairdrop:problem:"
 PAUSED_RETRY_SECONDS = 5
@@ -124,6 +125,22 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
         lambda e: {"closed_at": rfc3339(e.closed_at)},
     ),
     errors.NotALottery: ProblemType("not-a-lottery", 409, "Not a lottery", lambda e: f"sale {e.sale_id!r} has no draw"),
+    errors.ReportNotMade: ProblemType(
+        "report-not-made",
+        404,
+        "No such report yet",
+        lambda e: f"no fairness report of sale {e.sale_id!r} is kept: make one when the sale is over",
+    ),
+    errors.ReportTooLarge: ProblemType(
+        "report-too-large",
+        409,
+        "Too many orders",
+        lambda e: (
+            f"a report of more than {e.orders_at_most:,} orders is no work for a process that serves buyers: "
+            f"run fairdrop fairness {e.sale_id}, and it is here"
+        ),
+        lambda e: {"orders_at_most": e.orders_at_most},
+    ),
     errors.TransitionRefused: ProblemType(
         "transition-refused", 409, "Not in this state", lambda e: f"an order that is {e.status} cannot {e.trigger}"
     ),
@@ -196,6 +213,13 @@ PROBLEMS: Mapping[type[Exception], ProblemType] = {
             f"{e.detail}; repeat the same request, with its Idempotency-Key if it has one: what was done after all is found"
         ),
         retry_after_seconds=lambda e: int(e.retry_after_seconds),
+    ),
+    BrokerUnavailable: ProblemType(
+        "broker-unavailable",
+        503,
+        "Pub/Sub does not answer",
+        lambda _: "the dead letters are kept by Pub/Sub, which does not answer; orders do not need it",
+        retry_after_seconds=lambda _: 5,
     ),
     Unauthenticated: ProblemType("unauthenticated", 401, "Who is asking?", lambda e: str(e.reason)),
     Forbidden: ProblemType("forbidden", 403, "Not yours to do", lambda e: f"this needs the role {e.role}"),

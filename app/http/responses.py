@@ -13,17 +13,26 @@ SECURITY_HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'"),
 )
 
-PAGE_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-)
-"""Of the pages that people look at: scripts, styles and data from here and from nowhere else, and in nobody's frame."""
+
+def page_headers(*styles: str) -> tuple[tuple[str, str], ...]:
+    """Of the pages that people look at: scripts, styles and data from here and from nowhere else, and in nobody's frame.
+
+    `styles`: digests of styles that may stand inside a document, for what a page opens inherits its policy.
+    """
+    style_sources = " ".join(["'self'", *(f"'{digest}'" for digest in styles)])
+    return (
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        (
+            "Content-Security-Policy",
+            f"default-src 'none'; script-src 'self'; style-src {style_sources}; img-src 'self'; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    )
+
+
+PAGE_HEADERS = page_headers()
 
 
 class ReadyResponse(Response):

@@ -28,6 +28,8 @@ from app.rush.runner import ProgressHook, run_rush
 from app.rush.tokens import FileTokens
 from app.services.audit.report import AuditReport, audit
 from app.services.claim_keys import ClaimVerifier
+from app.services.leases import holder_name
+from app.services.reports import keep_verdict
 from app.settings import Settings
 from app.storage.database import connect
 
@@ -161,6 +163,7 @@ def play_burgers(options: BurgersOptions, say: Say, progress: ProgressHook | Non
             say("auditing every row and every answer")
             database = connect(settings.model_copy(update={"rpc_deadline_seconds": AUDIT_DEADLINE_SECONDS}))
             verdict = audit(database, SALE_ID, answers)
+            keep_verdict(database, verdict, holder_name(), "fairdrop scenario burgers")
             cost = measure_cost(database, SALE_ID, cpu)
             return BurgersResult(options, rush, verdict.orders, codes, verdict, cost)
 

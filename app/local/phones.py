@@ -173,7 +173,9 @@ def play_phones(options: PhonesOptions, say: Say, progress: ProgressHook | None)
                 opening_of(database, SALE_ID),
                 refusals,
                 final,
-                settled_audit(database, SALE_ID, answers, MoneySources(payments, addresses.gateway)),
+                settled_audit(
+                    database, SALE_ID, answers, MoneySources(payments, addresses.gateway), "fairdrop scenario phones"
+                ),
                 fairness(database, SALE_ID, answers),
             )
 

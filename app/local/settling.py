@@ -18,6 +18,8 @@ from app.domain.errors import StorageUnavailable
 from app.http.local_issuer import LocalIssuer
 from app.services.audit.money import MoneySources
 from app.services.audit.report import AuditReport, audit
+from app.services.leases import holder_name
+from app.services.reports import keep_verdict
 from app.settings import Settings
 from app.storage.database import FairdropDatabase, connect, snapshot
 
@@ -165,12 +167,17 @@ def close(database: FairdropDatabase, url: str, token: str, sale_id: str, say: C
     )
 
 
-def settled_audit(database: FairdropDatabase, sale_id: str, answers: Path, money: MoneySources) -> AuditReport:
-    """The audit once the last voids are through: that no order is under way does not say that they are."""
+def settled_audit(
+    database: FairdropDatabase, sale_id: str, answers: Path, money: MoneySources, command: str
+) -> AuditReport:
+    """The audit once the last voids are through: that no order is under way does not say that they are. `command` is kept with
+    its verdict.
+    """
     give_up = time.monotonic() + LAST_VOIDS_SECONDS
     while True:
         report = audit(database, sale_id, answers, None, money=money, settled=True)
         if not report.broken or time.monotonic() > give_up:
+            keep_verdict(database, report, holder_name(), command)
             return report
         time.sleep(2.0)
 

@@ -1,10 +1,14 @@
 """The fairness report as one page that a seller may publish: no request leaves it, and no customer, order or machine is named."""
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from app.domain.timestamps import rfc3339
 from app.services.fairness_report import (
@@ -13,6 +17,9 @@ from app.services.fairness_report import (
     spoken_evenness,
     spoken_ranks,
 )
+
+STYLE = (files("app.services") / "templates" / "fairness.css").read_text(encoding="utf-8")
+"""Part of the page, which must stand alone. A policy that lets it be shown names its digest."""
 
 CHART_WIDTH = 900
 CHART_HEIGHT = 260
@@ -89,6 +96,7 @@ def render(report: FairnessReport) -> str:
     lies = {HABITS[kind]: points for kind, points in plots.lies.items()}
     return environment.get_template("fairness.html").render(
         report=report,
+        style=Markup(STYLE),  # noqa: S704  # a file of ours
         as_of=rfc3339(report.as_of),
         line=draw({"orders": plots.line}, top=float(report.orders), right=float(report.orders)),
         unit_waits=draw(
@@ -105,6 +113,11 @@ def render(report: FairnessReport) -> str:
         width=CHART_WIDTH,
         height=CHART_HEIGHT,
     )
+
+
+def style_digest() -> str:
+    """SHA-256 of the page's style, as a Content-Security-Policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}"
 
 
 def write_page(path: Path, report: FairnessReport) -> None:

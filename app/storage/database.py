@@ -236,6 +236,8 @@ def _named_errors(database: FairdropDatabase) -> Iterator[None]:
         raise Rejected(error.message) from error
     except google_errors.ResourceExhausted as error:
         raise StorageUnavailable("the database is overloaded", RETRY_AFTER_SECONDS) from error
+    except google_errors.PermissionDenied as error:
+        raise StorageUnavailable("the database does not let these credentials do that", RETRY_AFTER_SECONDS) from error
 
 
 def _missing(message: str) -> str:

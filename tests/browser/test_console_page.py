@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from app.domain.sale import Sale
 from app.services import sales
+from app.services.audit.report import audit
+from app.services.reports import keep_verdict
 
 PRICE_MINOR = 49_900
 
@@ -19,6 +21,25 @@ def watch(visitors: Visitors, shop: BrowserShop, sale: Sale) -> Page:
     page.set_viewport_size({"width": DESK["width"], "height": DESK["height"]})
     expect(page.locator("#live")).to_have_text("Live")
     return page
+
+
+def sees_what_was_found_by_who_checked(page: Page, shop: BrowserShop, sale: Sale) -> None:
+    """Of a sale that is over: no verdict at first, then one, and the fairness report is a click away."""
+    expect(page.locator("#audit-verdict")).to_have_text("No audit of this sale is kept.")
+    keep_verdict(shop.database, audit(shop.database, sale.sale_id), "cli:sam", "fairdrop audit")
+    page.get_by_role("button", name="Make the report").click()
+    expect(page.locator("#fairness-verdict")).to_contain_text("NOT COMPARED with real time")
+    expect(page.locator("#audit-verdict")).to_have_text("CLEAN")
+    expect(page.locator("#audit-told")).to_contain_text("by fairdrop audit, cli:sam; the orders' database alone")
+    expect(page.locator("#letters-count")).to_contain_text("payment-events: 0")
+    assert_accessible(page)
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Show the report").click()
+    report = opened.value
+    expect(report.get_by_role("heading", name="how fair the line was")).to_be_visible()
+    # The one style that the console's policy lets through.
+    assert report.locator(".verdict").evaluate("each => getComputedStyle(each).borderTopWidth") == "2px"
+    report.close()
 
 
 def test_a_seller_signs_in_creates_a_sale_and_opens_it(browser_shop: BrowserShop, visitors: Visitors) -> None:
@@ -87,6 +108,7 @@ def test_a_seller_sees_orders_come_restocks_pauses_and_exports(
     page.get_by_role("button", name="Close").click()
     page.locator("#ask-yes").click()
     expect(page.locator("#after-commands")).to_contain_text(f"fairdrop fairness {sale.sale_id}")
+    sees_what_was_found_by_who_checked(page, browser_shop, sale)
 
 
 def test_a_customer_gets_no_console(browser_shop: BrowserShop, visitors: Visitors) -> None:

@@ -10,10 +10,19 @@ import pytest
 from browser_samples import BrowserShop, Visitors
 from playwright.sync_api import Page, expect
 
+from app.domain.sale import Sale
+from app.messaging.events import PAYMENTS_SOURCE
+from app.messaging.publisher import Publisher
+from app.messaging.topics import PAYMENT_EVENTS
 from app.rush.local_tokens import LocalTokens
 from app.rush.options import RushOptions
 from app.rush.plan import Shares
 from app.rush.runner import run_rush
+from app.services import sales
+from app.services.audit.money import MoneySources
+from app.services.audit.report import audit
+from app.services.reports import keep_verdict
+from app.storage.database import connect
 
 FOLDER = os.environ.get("FAIRDROP_PICTURES")
 
@@ -59,10 +68,25 @@ def test_the_buyer_s_page(browser_shop: BrowserShop, visitors: Visitors, scheme:
     shoot(lost, f"buyer-connection-lost-{scheme}")
 
 
+def let_a_letter_be_dead(shop: BrowserShop) -> None:
+    """A message that nobody can read."""
+    publisher = Publisher(shop.settings.broker_project, PAYMENT_EVENTS.dead_topic, PAYMENTS_SOURCE)
+    publisher.publish_raw(b"not an event", {"reason": "unreadable: not JSON"})
+    publisher.close()
+
+
+def check(shop: BrowserShop, sale: Sale, answers: Path) -> None:
+    """Close the sale, and audit it with what its buyers were told and paid."""
+    sales.close(shop.database, sale.sale_id, "sam")
+    money = MoneySources(connect(shop.settings, shop.settings.payments_database))
+    keep_verdict(shop.database, audit(shop.database, sale.sale_id, answers, money=money), "cli:sam", "fairdrop audit")
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_console(browser_shop: BrowserShop, visitors: Visitors, tmp_path: Path, scheme: Scheme) -> None:
     terms: dict[str, Any] = {"name": "iPhone, half price", "unit_price_minor": 49_900, "limit_per_customer": 5}
     sale = browser_shop.put_up(**terms, sale_id=f"iphone-{scheme}", stock=400, waitlist_limit=400)
+    let_a_letter_be_dead(browser_shop)
     page = visitors.visit(f"/console#{sale.sale_id}", browser_shop.token("sam", "seller"), color_scheme=scheme)
     page.set_viewport_size({"width": 1440, "height": 1000})
     expect(page.locator("#live")).to_have_text("Live")
@@ -83,6 +107,13 @@ def test_the_console(browser_shop: BrowserShop, visitors: Visitors, tmp_path: Pa
     expect(page.locator("#states").get_by_role("row", name="Reserved and authorized")).to_be_visible()
     page.wait_for_timeout(4_000)
     shoot(page, f"console-live-{scheme}")
+    check(browser_shop, sale, options.answers)
+    page.get_by_role("button", name="Make the report").click()
+    expect(page.locator("#fairness-told")).to_contain_text("as of")
+    expect(page.locator("#audit-verdict")).to_have_text("CLEAN")
+    expect(page.locator("#letters")).to_contain_text("unreadable: not JSON")
+    page.locator("#checks-title").evaluate("each => each.scrollIntoView()")
+    shoot(page, f"console-checks-{scheme}")
     page.get_by_label("Id", exact=True).fill("buyer-00000001")
     page.get_by_role("button", name="New sale").click()
     page.get_by_label("Name", exact=True).fill("Phone, half price")

@@ -8,12 +8,14 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import Result
+from google.api_core.exceptions import PermissionDenied
 from sale_samples import put_up
 
 from app.domain.orders import Order
 from app.services.placement import Placement
+from app.services.reports import reports_of
 from app.settings import Settings
-from app.storage.database import FairdropDatabase
+from app.storage.database import FairdropDatabase, _BoundedClient
 from tests.gateway_simulator.simulator_process import Simulator
 from tests.services.paid_world import Paid, with_payments
 
@@ -105,6 +107,38 @@ def test_a_broken_sale_is_exit_code_1_and_names_the_row(
     shard = f"shard {taken[0].shard_id}: 2 units are out of it, its live orders hold 3"
     assert shard in result.stdout
     assert result.stdout.splitlines()[-1].startswith("BROKEN: never oversold (1), ")
+
+
+def test_the_verdict_is_kept_for_the_console_unless_it_is_not_to_be(
+    run: Run, database: FairdropDatabase, taken: list[Order], tmp_path: Path
+) -> None:
+    sale_id = taken[0].sale_id
+    assert run("audit", sale_id, "--no-record").exit_code == 0
+    assert reports_of(database, sale_id).audit is None
+    run("audit", sale_id, "--answers", str(write_answers(tmp_path / "answers.jsonl", taken)))
+    clean = reports_of(database, sale_id).audit
+    assert clean is not None
+    assert (clean.report.verdict, clean.report.command, clean.report.with_answers) == ("CLEAN", "fairdrop audit", True)
+    spoil(database, taken[0])
+    result = run("audit", sale_id)
+    broken = reports_of(database, sale_id).audit
+    assert broken is not None
+    assert (broken.report.is_clean, broken.report.with_answers) == (False, False)
+    assert broken.report.verdict == result.stdout.splitlines()[-1]
+
+
+def test_credentials_that_may_only_read_do_not_fail_an_audit(
+    run: Run, taken: list[Order], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_arguments: object, **_options: object) -> None:
+        raise PermissionDenied("lacks spanner.databases.write")
+
+    monkeypatch.setattr(_BoundedClient, "commit", denied)
+    result = run("audit", taken[0].sale_id)
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "CLEAN")
+    assert result.stderr == (
+        "the verdict is not kept for the console: the database does not let these credentials do that\n"
+    )
 
 
 def test_json_has_every_check_with_figures_and_violations(

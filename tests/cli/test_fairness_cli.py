@@ -14,6 +14,7 @@ from sale_samples import put_up
 
 from app.domain.orders import Order
 from app.services.placement import Placement
+from app.services.reports import fairness_page, reports_of
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
 
@@ -97,6 +98,20 @@ def test_json_has_the_line_with_the_process_that_the_ledger_names(run: Run, line
     assert {name: part["orders"] for name, part in report["line"]["by_process"].items()} == {writer: 3}
     assert (report["waitlist"]["waitlisted"], report["waitlist"]["still_waiting"]) == (1, 1)
     assert report["rush"] is None
+
+
+def test_the_page_is_kept_for_the_console_unless_it_is_not_to_be(
+    run: Run, database: FairdropDatabase, line: list[Order], tmp_path: Path
+) -> None:
+    sale_id = line[0].sale_id
+    path = tmp_path / "fairness.html"
+    run("fairness", sale_id, "--answers", str(write_answers(tmp_path / "rush.jsonl", line)), "--html", str(path))
+    kept = reports_of(database, sale_id).fairness
+    assert kept is not None
+    assert (kept.report.command, kept.report.orders, kept.report.with_answers) == ("fairdrop fairness", 3, True)
+    assert fairness_page(database, sale_id) == path.read_text()
+    assert run("fairness", sale_id, "--no-record").exit_code == 0
+    assert reports_of(database, sale_id).fairness == kept
 
 
 def test_the_page_is_written_and_names_nobody(run: Run, line: list[Order], tmp_path: Path) -> None:

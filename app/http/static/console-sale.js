@@ -27,8 +27,14 @@ export function drawHead(sale) {
   say(byId("terms"), `${sale.sale_id} · ${money(sale.unit_price_minor, sale.currency)} · ${policy} · ${limit} · ${dateTime(sale.opens_at)} to ${dateTime(sale.closes_at)}`);
   show(byId("draw-text"), Boolean(sale.draw));
   say(byId("draw-text"), sale.draw ? drawText(sale.draw, sale.phase) : "");
-  show(byId("after"), sale.phase === "closed");
-  say(byId("after-commands"), [...(sale.draw ? [`fairdrop draw ${sale.sale_id} --export draw.jsonl`, `fairdrop verify-draw draw.jsonl --commitment ${sale.draw.commitment}`] : []), `fairdrop fairness ${sale.sale_id} --html fairness.html`, `fairdrop audit ${sale.sale_id}`].join("\n"));
+  say(byId("after-commands"), commands(sale).join("\n"));
+}
+
+function commands(sale) {
+  const audit = `fairdrop audit ${sale.sale_id}`;
+  if (sale.phase !== "closed") return [audit];
+  const record = sale.draw ? [`fairdrop draw ${sale.sale_id} --export draw.jsonl`, `fairdrop verify-draw draw.jsonl --commitment ${sale.draw.commitment}`] : [];
+  return [...record, `fairdrop fairness ${sale.sale_id} --html fairness.html`, audit];
 }
 
 /** Everything below the head. */

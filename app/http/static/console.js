@@ -1,6 +1,7 @@
 /* The seller's console: the list of sales, one sale live, and what the seller does with it. */
 
 import { randomKey } from "./attempt.js";
+import { Checks } from "./console-checks.js";
 import { createHere } from "./console-create.js";
 import { exportOrders, find } from "./console-orders.js";
 import { drawHead, drawLive } from "./console-sale.js";
@@ -18,6 +19,7 @@ const PAGE = 50;
 const state = { saleId: null, sale: null, sales: [], nextPage: null };
 let watching = new AbortController();
 
+const checks = new Checks(() => session.token);
 const session = new Session(start);
 
 function start() {
@@ -27,7 +29,9 @@ function start() {
   show(byId("sign-out"), isSeller && isLocal);
   say(byId("who"), isSeller ? session.subject : "");
   watching.abort();
-  if (isSeller) listSales().then(choose);
+  if (!isSeller) return;
+  listSales().then(choose);
+  checks.lookAtLetters();
 }
 
 /* The list. */
@@ -62,6 +66,7 @@ function choose() {
   byId("found").replaceChildren();
   complain(null);
   drawList();
+  checks.choose(state.saleId);
   show(byId("nothing"), !saleId);
   show(byId("chosen"), false);
   if (saleId) watch(saleId);
@@ -104,6 +109,7 @@ function take(sale) {
   const isOther = !state.sale || state.sale.phase !== sale.phase || state.sale.state !== sale.state || state.sale.draw?.state !== sale.draw?.state;
   state.sale = { ...state.sale, ...sale };
   drawHead(state.sale);
+  checks.take(state.sale);
   if (isOther) drawActions(state.sale);
   show(byId("chosen"), true);
 }

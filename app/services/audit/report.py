@@ -17,6 +17,16 @@ from app.storage.database import FairdropDatabase
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """What an audit compared besides the order service's own database, and whether nothing was allowed to be under way."""
+
+    answers: bool
+    payments: bool
+    book: bool
+    at_rest: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AuditReport:
     """What was found in one sale as of one timestamp. `seconds`: how long the audit took."""
 
@@ -25,6 +35,7 @@ class AuditReport:
     orders: int
     seconds: float
     findings: list[Finding]
+    compared: Compared
 
     @property
     def broken(self) -> list[Finding]:
@@ -70,7 +81,9 @@ def audit(
     with gathered(database, sale_id, answers, as_of, Demands(money, settled, grace)) as evidence:
         findings = run_checks(evidence)
         orders = evidence.workspace.number("SELECT COUNT(*) FROM orders")
-    return AuditReport(sale_id, evidence.stand.as_of, orders, monotonic() - began, findings)
+        has_book = evidence.money is not None and evidence.money.no_book is None
+        compared = Compared(evidence.answers is not None, evidence.money is not None, has_book, settled)
+    return AuditReport(sale_id, evidence.stand.as_of, orders, monotonic() - began, findings, compared)
 
 
 def run_checks(evidence: Evidence) -> list[Finding]:
