@@ -101,13 +101,25 @@ def advance_payments(
 
 
 def open_payments(reads: Any, before: datetime, at_most: int) -> list[Payment]:
-    """Up to `at_most` payments that have been open since before then: the gateway owes an answer, or a person must look.
+    """Up to `at_most` payments that have been open since before then, those open the longest: the gateway owes an answer, or a
+    person must look.
 
-    There should be none that is older than a message's redelivery; the oldest of each outbox shard come first.
+    There should be none that is older than a message's redelivery. Two short reads; when there are more than `at_most`, one more of
+    so many index rows each outbox shard, for the index is by shard first.
     """
     ranges = [KeyRange(start_closed=[shard], end_open=[shard, before]) for shard in range(OUTBOX_SHARD_COUNT)]
-    keys = reads.read("Payments", ("OrderId",), KeySet(ranges=ranges), index="PaymentsByOpenSince", limit=at_most)
-    return _read(reads, [order_id for (order_id,) in keys])
+    found = _open_since(reads, ranges, at_most)
+    if len(found) == at_most:
+        found = [each for one in ranges for each in _open_since(reads, [one], at_most)]
+    longest = [order_id for _, order_id in sorted(found)[:at_most]]
+    place = {order_id: number for number, order_id in enumerate(longest)}
+    return sorted(_read(reads, longest), key=lambda payment: place[payment.terms.order_id])
+
+
+def _open_since(reads: Any, ranges: Sequence[KeyRange], at_most: int) -> list[tuple[datetime, str]]:
+    columns = ("OpenSince", "OrderId")
+    rows = reads.read("Payments", columns, KeySet(ranges=ranges), index="PaymentsByOpenSince", limit=at_most)
+    return [(since, order_id) for since, order_id in rows]
 
 
 def _read(reads: Any, order_ids: Iterable[str]) -> list[Payment]:

@@ -27,6 +27,9 @@ FIRST_LOOK_MAX_AGE_MS = 60_000.0
 SALES_IN_MEMORY = 500
 """Sales that one process keeps a watch and a lane for; the one unused longest makes room."""
 
+UNKNOWN_IN_MEMORY = 1_000
+"""Ids that were no sale's a moment ago: a link that is wrong is asked for by a crowd, too."""
+
 
 @dataclass(slots=True)
 class _Counter:
@@ -47,6 +50,8 @@ class Placement:
         self._writer = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self._lock = threading.Lock()
         self._counters: OrderedDict[str, _Counter] = OrderedDict()
+        # When the look began that did not find it, by the monotonic clock.
+        self._unknown: OrderedDict[str, float] = OrderedDict()
 
     @property
     def writer(self) -> str:
@@ -60,7 +65,10 @@ class Placement:
         self.figures.waiting_in_lanes = sum(lane.depth for lane in lanes)
 
     def sight(self, sale_id: str, max_age_ms: float) -> Sight:
-        """What is known of the sale, at most this old. Raises SaleNotFound or StorageUnavailable."""
+        """What is known of the sale, at most this old: that there is none, too. Raises SaleNotFound or StorageUnavailable."""
+        unknown_at = self._unknown.get(sale_id)
+        if unknown_at is not None and (time.monotonic() - unknown_at) * 1000.0 <= max_age_ms:
+            raise SaleNotFound(sale_id=sale_id)
         return self._counter(sale_id).watch.within(max_age_ms, self._settings.request_deadline_seconds)
 
     def refuse_when_full(self, sale_id: str) -> None:
@@ -177,11 +185,16 @@ class Placement:
             else:
                 self._counters.move_to_end(sale_id)
         if counter.watch.sight is None:
+            asked_at = time.monotonic()
             try:
                 counter.watch.within(FIRST_LOOK_MAX_AGE_MS, self._settings.request_deadline_seconds)
             except SaleNotFound:
                 with self._lock:
                     self._counters.pop(sale_id, None)
+                    self._unknown[sale_id] = asked_at
+                    self._unknown.move_to_end(sale_id)
+                    if len(self._unknown) > UNKNOWN_IN_MEMORY:
+                        self._unknown.popitem(last=False)
                 raise
         return counter
 

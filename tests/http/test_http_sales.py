@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from http_samples import Shop, problem
 
+from app.http import sales as public
 from app.http.sales import stock_left
 from app.services import sales
 from app.storage.database import read_timestamp, snapshot
@@ -128,8 +129,13 @@ def test_a_sale_that_is_none_is_404_and_no_cache_keeps_that(shop: Shop, sale_id:
     problem(shop.passer_by.get(f"/v1/sales/{sale_id}"), 404, "sale-not-found")
 
 
-def test_a_sale_that_was_not_there_is_seen_as_soon_as_it_is(shop: Shop) -> None:
+def test_a_sale_that_was_not_there_is_seen_when_a_sight_of_it_would_be_too_old(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment_ms = 200
+    monkeypatch.setattr(public, "MAX_AGE_MS", moment_ms)
     terms = shop.terms()
     problem(shop.passer_by.get(f"/v1/sales/{terms['sale_id']}"), 404, "sale-not-found")
     shop.put_up(**terms)
+    time.sleep(moment_ms / 1000)
     assert shop.passer_by.get(f"/v1/sales/{terms['sale_id']}").status_code == 200

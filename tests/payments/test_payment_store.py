@@ -178,6 +178,20 @@ def test_overdue_payments_are_those_open_for_longer_than_that_by_the_database_s_
     assert books.overdue(0, 1_000).at > now
 
 
+def test_when_there_are_too_many_the_longest_open_come_first_whatever_their_shard(
+    books: SpannerBooks, payments_database: FairdropDatabase
+) -> None:
+    for order_id in order_ids(8):
+        books.advance(wishes(Wanted.AUTHORIZE, [order_id]), {})
+    with snapshot(payments_database) as reads:
+        later = datetime.now(UTC) + timedelta(days=1)
+        everything = open_payments(reads, later, 1_000)
+        assert len({payment.outbox_shard for payment in everything}) > 1
+        first = open_payments(reads, later, 5)
+    assert [p.open_since for p in everything] == sorted(p.open_since for p in everything if p.open_since is not None)
+    assert first == everything[:5]
+
+
 def test_a_payment_is_no_longer_open_once_it_rests(books: SpannerBooks) -> None:
     (order_id,) = order_ids(1)
     books.advance(wishes(Wanted.AUTHORIZE, [order_id]), {})

@@ -8,9 +8,11 @@ import pytest
 from counter_samples import HeldCommit, Wire, balanced_books, crowd, open_counter, order
 from sale_samples import put_up
 
+from app.domain.errors import SaleNotFound
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest
 from app.domain.states import Status
+from app.services import placement
 from app.services.lane import Taken
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
@@ -125,3 +127,30 @@ def test_an_order_tells_what_the_database_has(settings: Settings, database: Fair
     assert shown.status is Status.PENDING
     assert shown.due_at is not None
     assert shown.due_at > shown.placed_at
+
+
+def test_an_id_that_is_no_sale_s_is_looked_up_once_a_moment_and_a_sale_made_meanwhile_is_seen_after_it(
+    settings: Settings, database: FairdropDatabase, wire: Wire
+) -> None:
+    counter = open_counter(settings)
+    moment_ms = 300.0
+    for _ in range(5):
+        with pytest.raises(SaleNotFound):
+            counter.sight("not-yet-there", moment_ms)
+    assert wire.calls["streaming_read"] == 1
+    sale = put_up(database, sale_id="not-yet-there")
+    # An order is for the database to judge, whatever was seen a moment ago.
+    assert order(counter, sale, "ann").order.status is Status.PLACED
+    time.sleep(moment_ms / 1000)
+    assert counter.sight("not-yet-there", moment_ms).sale == sale
+
+
+def test_the_ids_that_are_no_sale_s_are_remembered_up_to_a_bound(
+    settings: Settings, database: FairdropDatabase, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "UNKNOWN_IN_MEMORY", 2)
+    counter = open_counter(settings)
+    for name in ("one", "two", "three", "three", "two", "one"):
+        with pytest.raises(SaleNotFound):
+            counter.sight(name, 60_000.0)
+    assert wire.calls["streaming_read"] == 4
