@@ -30,9 +30,9 @@ class OutboxAge:
         self._database = database
         self._seen: tuple[Backlog, float] | None = None
 
-    def start(self) -> None:
-        """Look now and then, until the process ends."""
-        threading.Thread(target=self._follow, name="outbox age", daemon=True).start()
+    def start(self, stop: threading.Event) -> None:
+        """Look now and then, until told to stop."""
+        threading.Thread(target=self._follow, args=(stop,), name="outbox age", daemon=True).start()
 
     def look(self) -> None:
         """Look once. Raises StorageUnavailable; then what was seen before stands."""
@@ -52,12 +52,12 @@ class OutboxAge:
         is_blind = backlog.oldest_at is not None and blind_seconds > BLIND_SECONDS
         return backlog.oldest_seconds + (blind_seconds if is_blind else 0.0)
 
-    def _follow(self) -> None:
-        while True:
+    def _follow(self, stop: threading.Event) -> None:
+        while not stop.is_set():
             try:
                 self.look()
             except FairdropError as error:
                 _log.warning("the outbox cannot be looked at: %s", error)
             except Exception:
                 _log.exception("a look at the outbox failed")
-            time.sleep(LOOK_EVERY_SECONDS)
+            stop.wait(LOOK_EVERY_SECONDS)

@@ -29,7 +29,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         settings,
         Reading("orders_due_moved", "Orders whose deadline has moved them.", lambda: deadlines.moved),
         Reading("orders_overdue", "Due orders that the last look left.", lambda: deadlines.overdue, is_count=False),
-        outbox_reading(settings, database),
+        outbox_reading(settings, database, stop),
     )
     keep_going(deadlines.step, stop, IDLE_SECONDS)
     with suppress(StorageUnavailable):

@@ -4,6 +4,7 @@ Whoever counts keeps its count as a plain attribute; it is read when somebody sc
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -49,13 +50,14 @@ def consumer_readings(*consumers: Consumer) -> tuple[Reading, ...]:
     )
 
 
-def outbox_reading(settings: Settings, database: FairdropDatabase) -> Reading:
-    """How long the oldest event of a database's outbox has waited. Shown by the relay and by another worker of the same
-    database: so it is told while the broker is away, and while the relay is.
+def outbox_reading(settings: Settings, database: FairdropDatabase, stop: threading.Event) -> Reading:
+    """How long the oldest event of a database's outbox has waited, looked at until told to stop.
+
+    Shown by the relay and by another worker of the same database: so it is told while the broker is away, and while the relay is.
     """
     age = OutboxAge(database)
     if settings.metrics_port:
-        age.start()
+        age.start(stop)
     return Reading("outbox_oldest_seconds", "Age of the oldest unpublished event.", age.seconds, is_count=False)
 
 

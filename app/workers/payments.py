@@ -33,7 +33,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     topics = TopicsFirst(settings.broker_project)
     steps: list[Step] = [partial(consumer.step, service.handle) for consumer in consumers]
     steps[0] = _sweeping_too(steps[0], service)
-    serve_metrics(settings, *consumer_readings(*consumers), outbox_reading(settings, database))
+    serve_metrics(settings, *consumer_readings(*consumers), outbox_reading(settings, database, stop))
     # A pull waits for messages by itself.
     loops = [
         threading.Thread(target=keep_going, args=(topics.before(step), stop, 0.0), name="payments") for step in steps

@@ -57,7 +57,7 @@ def _run(
         settings,
         Reading("events_published", "Events that the broker has acknowledged.", lambda: relay.stats.published),
         Reading("publish_lag_p99_seconds", "Commit to acknowledgement.", lambda: relay.stats.lag_p99, is_count=False),
-        outbox_reading(settings, database),
+        outbox_reading(settings, database, stop),
     )
     topics = TopicsFirst(settings.broker_project)
     keep_going(topics.before(step), stop, IDLE_SECONDS, LONGEST_IDLE_SECONDS)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,8 @@ from app.messaging.events import PAYMENTS_SOURCE
 from app.messaging.publisher import Publisher
 from app.messaging.topics import PAYMENT_EVENTS, ensure_topics
 from app.settings import Settings
+from app.storage.database import FairdropDatabase
+from app.workers.metrics import outbox_reading
 from emulator import Emulators
 
 PATIENCE_SECONDS = 60.0
@@ -53,3 +56,17 @@ def test_a_dead_letter_shows_in_the_settlement_worker_s_metrics(
                 continue
     assert seen["fairdrop_dead_letters_total"] == 1
     assert seen["fairdrop_messages_handled_total"] == 1
+
+
+def test_the_outbox_is_looked_at_by_a_worker_whose_metrics_somebody_may_ask_for(
+    settings: Settings, database: FairdropDatabase
+) -> None:
+    stop = threading.Event()
+    silent = outbox_reading(settings, database, stop)
+    shown = outbox_reading(settings.model_copy(update={"metrics_port": free_port()}), database, stop)
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    # The look is at the database of a second ago: another begins when there was none yet.
+    while shown.read() is None and time.monotonic() < give_up:
+        time.sleep(0.05)
+    stop.set()
+    assert (shown.name, shown.read(), silent.read()) == ("outbox_oldest_seconds", 0.0, None)
