@@ -23,6 +23,9 @@ COUNTED_AT_MOST = 100
 NEWEST = 5
 GOOD_FOR_SECONDS = 15.0
 
+AWAITED_SECONDS = 10.0
+"""For somebody else's look: while Pub/Sub is away, sellers must not queue up in the threads that buyers' requests need."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopicLetters:
@@ -52,19 +55,26 @@ class DeadLetterBox:
 
     def look(self) -> LettersSeen:
         """Those that there are, or were GOOD_FOR_SECONDS ago; blocks for some seconds. Raises BrokerUnavailable."""
-        with self._lock:
-            now = time.monotonic()
-            if self._seen is not None and now - self._seen[0] < GOOD_FOR_SECONDS:
-                return self._seen[1]
-            looked_at = datetime.now(UTC)
-            try:
-                ensure_topics(self._project)
-                with ThreadPoolExecutor(len(ROUTES), "dead letters") as looks:
-                    seen = LettersSeen(looked_at, tuple(looks.map(self._look_at, ROUTES)))
-            except GoogleAuthError as error:
-                raise BrokerUnavailable(f"Pub/Sub: {error}") from error
-            self._seen = (now, seen)
-            return seen
+        if not self._lock.acquire(timeout=AWAITED_SECONDS):
+            raise BrokerUnavailable("Pub/Sub: somebody else's look has not ended")
+        try:
+            return self._look()
+        finally:
+            self._lock.release()
+
+    def _look(self) -> LettersSeen:
+        now = time.monotonic()
+        if self._seen is not None and now - self._seen[0] < GOOD_FOR_SECONDS:
+            return self._seen[1]
+        looked_at = datetime.now(UTC)
+        try:
+            ensure_topics(self._project)
+            with ThreadPoolExecutor(len(ROUTES), "dead letters") as looks:
+                seen = LettersSeen(looked_at, tuple(looks.map(self._look_at, ROUTES)))
+        except GoogleAuthError as error:
+            raise BrokerUnavailable(f"Pub/Sub: {error}") from error
+        self._seen = (now, seen)
+        return seen
 
     def _look_at(self, route: Route) -> TopicLetters:
         letters = list(read_dead_letters(self._project, route, COUNTED_AT_MOST, take=False))

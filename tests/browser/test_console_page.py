@@ -30,7 +30,9 @@ def sees_what_was_found_by_who_checked(page: Page, shop: BrowserShop, sale: Sale
     page.get_by_role("button", name="Make the report").click()
     expect(page.locator("#fairness-verdict")).to_contain_text("NOT COMPARED with real time")
     expect(page.locator("#audit-verdict")).to_have_text("CLEAN")
-    expect(page.locator("#audit-told")).to_contain_text("by fairdrop audit, cli:sam; the orders' database alone")
+    expect(page.locator("#audit-told")).to_contain_text(
+        "made by cli:sam with fairdrop audit; the orders' database alone"
+    )
     expect(page.locator("#letters-count")).to_contain_text("payment-events: 0")
     assert_accessible(page)
     with page.expect_popup() as opened:

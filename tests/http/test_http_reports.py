@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from app.domain.sale import Sale
 from app.http.app import create_app
+from app.messaging.broker import BrokerUnavailable
 from app.messaging.events import ORDERS_SOURCE
 from app.messaging.publisher import Publisher
 from app.messaging.topics import ORDER_EVENTS, ensure_topics
@@ -144,6 +145,22 @@ def test_the_reports_are_for_sellers_only_and_of_sales_that_there_are(shop: Shop
     if "{sale}" in path:
         nowhere = f"/v1/admin/{path.format(sale='no-such-sale')}"
         problem(shop.seller.call(method, nowhere), 404, "sale-not-found")
+
+
+def test_nobody_waits_long_for_somebody_else_s_look_at_the_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letters, "AWAITED_SECONDS", 0.01)
+    box, failures = dead_letters.DeadLetterBox("anywhere"), []
+
+    def look_again(_project: str) -> None:
+        with pytest.raises(BrokerUnavailable) as failed:
+            box.look()
+        failures.append(failed.value)
+        raise BrokerUnavailable("away")
+
+    monkeypatch.setattr(dead_letters, "ensure_topics", look_again)
+    with pytest.raises(BrokerUnavailable, match="away"):
+        box.look()
+    assert len(failures) == 1
 
 
 def test_dead_letters_are_counted_by_topic_and_the_newest_told_with_their_reason(

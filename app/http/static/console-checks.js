@@ -96,7 +96,7 @@ export class Checks {
     say(byId("audit-verdict"), audit ? audit.verdict : this.reports ? "No audit of this sale is kept." : "–");
     byId("audit-verdict").dataset.tone = !audit ? "quiet" : audit.clean ? "good" : "bad";
     say(byId("audit-told"), audit ? `${ofWhen(audit)}; ${compared(audit)}.` : "");
-    say(byId("fairness-verdict"), fairness ? fairness.verdict : this.reports ? none(this.phase) : "–");
+    say(byId("fairness-verdict"), fairness ? fairness.verdict : this.reports ? none(this.phase, this.reports) : "–");
     say(byId("fairness-told"), fairness ? `${ofWhen(fairness)}${fairness.with_answers ? "; with a rush's answers" : ""}.` : "");
     show(byId("fairness-show"), Boolean(fairness));
     show(byId("fairness-make"), this.phase === "closed");
@@ -131,8 +131,8 @@ export class Checks {
 }
 
 function ofWhen({ as_of: asOf, orders, made_by: by, command }) {
-  const made = command === "console" ? "here" : `by ${command}`;
-  return `${count(orders)} ${orders === 1 ? "order" : "orders"} as of ${dateTime(asOf)}, ${made}, ${by}`;
+  const where = command === "console" ? "here" : `with ${command}`;
+  return `${count(orders)} ${orders === 1 ? "order" : "orders"} as of ${dateTime(asOf)}, made by ${by} ${where}`;
 }
 
 function compared(audit) {
@@ -146,6 +146,6 @@ function compared(audit) {
   return `${beside}; ${audit.at_rest ? "all at rest" : "what was under way was allowed"}`;
 }
 
-function none(phase) {
-  return phase === "closed" ? "No report is kept." : "A report is made when the sale is over.";
+function none(phase, { fairness_orders_at_most: most }) {
+  return phase === "closed" ? `No report is kept. One of at most ${count(most)} orders can be made here.` : "A report is made when the sale is over.";
 }
