@@ -12,6 +12,9 @@ from sale_samples import put_up
 
 from app.domain.sale import Sale
 from app.http.local_issuer import LocalIssuer
+from app.messaging.events import PAYMENTS_SOURCE
+from app.messaging.publisher import Publisher
+from app.messaging.topics import PAYMENT_EVENTS
 from app.settings import Settings
 from app.storage.database import FairdropDatabase
 
@@ -85,6 +88,13 @@ class Visitors:
         for context in self.contexts:
             context.close()
         assert not self.faults, self.faults
+
+
+def let_a_letter_be_dead(shop: BrowserShop) -> None:
+    """A message that nobody can read."""
+    publisher = Publisher(shop.settings.broker_project, PAYMENT_EVENTS.dead_topic, PAYMENTS_SOURCE)
+    publisher.publish_raw(b"not an event", {"reason": "unreadable: not JSON"})
+    publisher.close()
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from browser_samples import DESK, BrowserShop, Visitors, assert_accessible
+from browser_samples import DESK, BrowserShop, Visitors, assert_accessible, let_a_letter_be_dead
 from playwright.sync_api import Page, expect
 
 from app.domain.sale import Sale
@@ -33,7 +33,8 @@ def sees_what_was_found_by_who_checked(page: Page, shop: BrowserShop, sale: Sale
     expect(page.locator("#audit-told")).to_contain_text(
         "made by cli:sam with fairdrop audit; the orders' database alone"
     )
-    expect(page.locator("#letters-count")).to_contain_text("payment-events: 0")
+    expect(page.locator("#letters-count")).to_contain_text("order-events: 0")
+    expect(page.locator("#letters").get_by_role("row", name="unreadable: not JSON").first).to_be_visible()
     assert_accessible(page)
     with page.expect_popup() as opened:
         page.get_by_role("button", name="Show the report").click()
@@ -67,6 +68,7 @@ def test_a_seller_sees_orders_come_restocks_pauses_and_exports(
     browser_shop: BrowserShop, visitors: Visitors, tmp_path: Path
 ) -> None:
     sale = browser_shop.put_up(unit_price_minor=PRICE_MINOR, stock=1, shard_count=1, waitlist_limit=5)
+    let_a_letter_be_dead(browser_shop)
     page = watch(visitors, browser_shop, sale)
     buyers = [visitors.buy(sale, name) for name in ("ann", "bob")]
     buyers[0].get_by_role("button", name="Order and pay").click()

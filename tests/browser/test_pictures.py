@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from browser_samples import BrowserShop, Visitors
+from browser_samples import BrowserShop, Visitors, let_a_letter_be_dead
 from playwright.sync_api import Page, expect
 
 from app.domain.sale import Sale
-from app.messaging.events import PAYMENTS_SOURCE
-from app.messaging.publisher import Publisher
-from app.messaging.topics import PAYMENT_EVENTS
 from app.rush.local_tokens import LocalTokens
 from app.rush.options import RushOptions
 from app.rush.plan import Shares
@@ -68,13 +65,6 @@ def test_the_buyer_s_page(browser_shop: BrowserShop, visitors: Visitors, scheme:
     shoot(lost, f"buyer-connection-lost-{scheme}")
 
 
-def let_a_letter_be_dead(shop: BrowserShop) -> None:
-    """A message that nobody can read."""
-    publisher = Publisher(shop.settings.broker_project, PAYMENT_EVENTS.dead_topic, PAYMENTS_SOURCE)
-    publisher.publish_raw(b"not an event", {"reason": "unreadable: not JSON"})
-    publisher.close()
-
-
 def check(shop: BrowserShop, sale: Sale, answers: Path) -> None:
     """Close the sale, and audit it with what its buyers were told and paid."""
     sales.close(shop.database, sale.sale_id, "sam")
@@ -114,7 +104,6 @@ def test_the_console(browser_shop: BrowserShop, visitors: Visitors, tmp_path: Pa
     expect(page.locator("#letters")).to_contain_text("unreadable: not JSON")
     page.locator("#checks-title").evaluate("each => each.scrollIntoView()")
     shoot(page, f"console-checks-{scheme}")
-    page.evaluate("scrollTo(0, 0)")
     page.get_by_label("Id", exact=True).fill("buyer-00000001")
     page.get_by_role("button", name="New sale").click()
     page.get_by_label("Name", exact=True).fill("Phone, half price")
