@@ -3,3 +3,6 @@
 ON_EXIT = "fairdrop.on_exit"
 """The app's extension that a worker calls when it is told to end, so that nobody waits in it any longer. Its name is kept here,
 since a worker must not import the app before it has forked."""
+
+GATE = "fairdrop.gate"
+"""The app's extension that a worker asks whether one more order would be too many (`porter.Gate`)."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from app.http import ON_EXIT
+from app.http import GATE, ON_EXIT
 from app.http.admin import admin_blueprint
 from app.http.api import Api
 from app.http.console import console_blueprint
@@ -87,6 +87,7 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
         app.register_blueprint(local_sign_in_blueprint(api))
     shared_figures.start()
     app.extensions[ON_EXIT] = api.close
+    app.extensions[GATE] = placement
     install(app)
     limit_addresses(app, settings)
 

@@ -7,7 +7,7 @@ byte, so that no trickle stretches it. Nothing of the app is imported here: a wo
 import errno
 import socket
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from gunicorn.http import errors
 
@@ -65,6 +65,11 @@ class Lobby:
         self._count -= 1
         self.without_request.pop(connection, None)
 
+    def renew(self, connection: "Connection") -> None:
+        """Somebody has asked for something, and has been answered without further ado."""
+        if self.without_request.pop(connection, self) is None:
+            self.without_request[connection] = None
+
     def close(self) -> None:
         """Let go of all who have no whole request with us; the others are answered first."""
         self.is_closed = True
@@ -75,10 +80,30 @@ class Lobby:
 _IDLE, _HEAD, _BODY = range(3)
 
 
+class FirstBytes(Protocol):
+    """How the first bytes of a request are received, as from a socket."""
+
+    def recv(self, size: int) -> bytes:
+        """Raises OSError; TimeoutError when nothing came for the socket's own time."""
+
+    def close(self) -> None:
+        """The connection is over."""
+
+
 class Connection:
     """A socket as gunicorn uses one."""
 
-    __slots__ = ("_deadline", "_head_bytes", "_idle_seconds", "_is_let_go", "_lobby", "_phase", "_socket")
+    __slots__ = (
+        "_deadline",
+        "_first",
+        "_head_bytes",
+        "_idle_seconds",
+        "_is_at_boundary",
+        "_is_let_go",
+        "_lobby",
+        "_phase",
+        "_socket",
+    )
 
     def __init__(self, client: Any, lobby: Lobby, idle_seconds: float) -> None:
         """Wait for the first request, for so long at most."""
@@ -89,12 +114,22 @@ class Connection:
         self._is_let_go = False
         self._deadline: float | None = None
         self._head_bytes = 0
+        self._first: FirstBytes | None = None
         self.await_request()
 
-    def await_request(self) -> None:
-        """The next request may take its time to begin."""
+    def receive_first_by(self, first: FirstBytes) -> None:
+        """Where a request begins, its bytes come from there, and not from the socket."""
+        self._first = first
+
+    def await_request(self, *, is_begun: bool = False) -> None:
+        """The next request may take its time to begin. `is_begun`: some of it came with the one before, and is known already."""
         self._phase = _IDLE
+        self._is_at_boundary = not is_begun
         self._lobby.without_request[self] = None
+
+    def renew(self) -> None:
+        """A request was answered before it came to the server."""
+        self._lobby.renew(self)
 
     def begin_answer(self) -> None:
         """The head is here: now the body, if there is one, and then our answer."""
@@ -124,9 +159,10 @@ class Connection:
         if self._lobby.is_closed:
             left = CLOSING_SECONDS
             self._socket.settimeout(left)
+        recv = self._first.recv if self._first is not None and self._is_at_boundary else self._socket.recv
         while True:
             try:
-                data: bytes = self._socket.recv(size)
+                data: bytes = recv(size)
                 break
             except TimeoutError:
                 left -= WAIT_SECONDS
@@ -207,6 +243,8 @@ class Connection:
 
     def close(self) -> None:
         """Close it."""
+        if self._first is not None:
+            self._first.close()
         self._socket.close()
 
     def setblocking(self, _flag: bool) -> None:

@@ -16,8 +16,9 @@ from gevent import socket as gevent_socket
 from gevent.hub import Waiter as HubWaiter
 from gunicorn.workers.ggevent import GeventWorker
 
-from app.http import ON_EXIT, protocol_errors
+from app.http import GATE, ON_EXIT, protocol_errors
 from app.http.connections import Connection, Lobby, drain
+from app.http.porter import Porter
 from app.services.concurrency import Waiter
 
 Result = TypeVar("Result")
@@ -33,7 +34,15 @@ class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
     def init_process(self) -> None:
         """Begin with nobody connected."""
         self.lobby = Lobby(self.cfg.worker_connections)
+        self._porter: Porter | None = None
         super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to end."""
+        if not self.cfg.is_ssl:
+            gate = getattr(self.wsgi, "extensions", {}).get(GATE)
+            self._porter = Porter(gevent.get_hub(), gate, self.lobby, protocol_errors.overloaded)
+        super().run()
 
     def patch(self) -> None:
         """Make sockets cooperative, and nothing that Spanner's threads use."""
@@ -48,6 +57,8 @@ class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
         """Serve a connection to its end."""
         self.lobby.enter()
         connection = Connection(client, self.lobby, self.cfg.keepalive)
+        if self._porter is not None:
+            connection.receive_first_by(self._porter.door(client, connection.renew))
         try:
             super().handle(listener, connection, address)
         finally:
@@ -67,7 +78,7 @@ class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
             if not drain(connection, request.body):
                 connection.linger()
                 raise StopIteration
-        connection.await_request()
+        connection.await_request(is_begun=bool(request.unreader.buf.getbuffer().nbytes))
 
     def handle_error(self, _request: Any, client: Connection, _address: Any, error: BaseException) -> None:
         """Refuse what is no request, as the app would."""

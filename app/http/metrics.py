@@ -36,6 +36,9 @@ def families(figures: Figures) -> Iterable[Metric]:
     yield CounterMetricFamily(
         "fairdrop_refused_from_memory", "Orders refused without asking the database.", value=figures.refused_from_memory
     )
+    yield CounterMetricFamily(
+        "fairdrop_refused_unread", "Orders refused because too many were under way.", value=figures.refused_unread
+    )
     yield _histogram("fairdrop_order_request_seconds", "From a request for an order to its answer.", figures.latency)
     yield _histogram("fairdrop_commit_orders", "Orders a commit; its count is the number of commits.", figures.batches)
     yield GaugeMetricFamily(

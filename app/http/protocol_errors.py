@@ -5,6 +5,7 @@ Nothing of the app is imported before it is needed: a worker is loaded before it
 
 from typing import TYPE_CHECKING, Any
 
+from gunicorn import SERVER
 from gunicorn.http import errors
 
 from app.http.connections import TooSlow
@@ -49,6 +50,17 @@ def refuse(client: Any, error: BaseException, log: Any) -> None:
         client.sendall("\r\n".join([*head, "", ""]).encode("latin-1") + response.get_data())
     except OSError:
         log.debug("the client did not wait for its refusal")
+
+
+def overloaded() -> bytes:
+    """The answer to an order that is one too many, as the server would send the app's, without its date."""
+    from app.domain.errors import Overloaded  # noqa: PLC0415  # see above
+    from app.http.problems import error_response  # noqa: PLC0415
+
+    response = error_response(Overloaded(retry_after_seconds=1))
+    head = [f"HTTP/1.1 {response.status}", f"Server: {SERVER}", "Connection: keep-alive"]
+    head += [f"{name}: {value}" for name, value in response.headers]
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + response.get_data()
 
 
 def install(app: "Flask") -> None:

@@ -55,6 +55,7 @@ class Figures:
 
     outcomes: dict[str, int] = field(default_factory=dict)
     refused_from_memory: int = 0
+    refused_unread: int = 0
     latency: Distribution = field(default_factory=lambda: Distribution(LATENCY_BOUNDS_SECONDS))
     batches: Distribution = field(default_factory=lambda: Distribution(BATCH_BOUNDS_ORDERS))
     waiting_in_lanes: int = 0
@@ -75,6 +76,7 @@ class Figures:
         return {
             "outcomes": dict(self.outcomes),
             "refused_from_memory": self.refused_from_memory,
+            "refused_unread": self.refused_unread,
             "latency": [*self.latency.counts, self.latency.total],
             "batches": [*self.batches.counts, self.batches.total],
             "waiting_in_lanes": self.waiting_in_lanes,
@@ -91,6 +93,7 @@ class Figures:
         for name, count in outcomes.items():
             self.outcomes[name] = self.outcomes.get(name, 0) + int(count)
         self.refused_from_memory += _number(other["refused_from_memory"])
+        self.refused_unread += _number(other["refused_unread"])
         self.latency.add_all(latency[:-1], latency[-1])
         self.batches.add_all(batches[:-1], batches[-1])
         if is_alive:

@@ -15,6 +15,7 @@ from app.domain.orders import Order, OrderRequest
 from app.services.concurrency import Concurrency, Threads
 from app.services.figures import Figures
 from app.services.lane import Lane, Taken
+from app.services.turnstile import Turnstile
 from app.services.watch import AWAITED_SECONDS, LOOK_AHEAD_SHARE, SaleWatch, Sight
 from app.settings import Settings
 from app.storage.clock import DatabaseClock
@@ -31,6 +32,10 @@ UNKNOWN_IN_MEMORY = 1_000
 """Ids that were no sale's a moment ago: a link that is wrong is asked for by a crowd, too."""
 
 
+_OVERLOADED = "overloaded"
+"""As the problem is named."""
+
+
 @dataclass(slots=True)
 class _Counter:
     watch: SaleWatch
@@ -44,6 +49,7 @@ class Placement:
         """Open the counter; no call is made yet."""
         self.clock = DatabaseClock()
         self.figures = Figures()
+        self.turnstile = Turnstile(settings.lane_capacity, settings.request_deadline_seconds)
         self._database = database
         self._settings = settings
         self._concurrency: Concurrency = concurrency or Threads()
@@ -71,12 +77,23 @@ class Placement:
             raise SaleNotFound(sale_id=sale_id)
         return self._counter(sale_id).watch.within(max_age_ms, self._settings.request_deadline_seconds)
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether one more order would be too many for this process."""
+        return self.turnstile.is_shut
+
+    def refused(self, orders: int) -> None:
+        """So many were refused before anything was read of them."""
+        self.figures.refused_unread += orders
+        for _ in range(orders):
+            self.figures.answered(_OVERLOADED, 0.0)
+
     def refuse_when_full(self, sale_id: str) -> None:
-        """Raise Overloaded if the sale's lane is full: asked before anything else of a request is looked at, for in a crowd that
-        is too large every microsecond spent on a refusal is taken from an order.
+        """Raise Overloaded if too many orders are under way, or wait in the sale's lane: asked before anything else of a request
+        is looked at, for in a crowd that is too large every microsecond spent on a refusal is taken from an order.
         """
         counter = self._counters.get(sale_id)
-        if counter is not None and counter.lane is not None and counter.lane.is_full:
+        if self.turnstile.is_shut or (counter is not None and counter.lane is not None and counter.lane.is_full):
             raise Overloaded(retry_after_seconds=1)
 
     def place(
@@ -93,7 +110,24 @@ class Placement:
         Returns when the order is committed. Raises the FairdropError that says why not; after Overloaded and
         StorageUnavailable the order may have been taken all the same, and the same key finds it.
         """
-        deadline = time.monotonic() + self._settings.request_deadline_seconds
+        entered, line = time.monotonic(), self.turnstile.enter()
+        try:
+            return self._place(customer_id, sale_id, units, idempotency_key, payment_method, received_at, entered)
+        finally:
+            self.turnstile.leave(line, time.monotonic() - entered)
+
+    def _place(
+        self,
+        customer_id: str,
+        sale_id: str,
+        units: int,
+        idempotency_key: str,
+        payment_method: str | None,
+        received_at: datetime,
+        entered: float,
+    ) -> Taken:
+        """As `place`; it has waited since `entered`, by the monotonic clock."""
+        deadline = entered + self._settings.request_deadline_seconds
         request = OrderRequest(
             customer_id,
             order_id(sale_id, customer_id, idempotency_key),

@@ -1,0 +1,198 @@
+"""Who comes first is let in first, and who is too many is told so at the door.
+
+libev calls back the connections of one look at the sockets in the reverse of the order in which they became readable (it works its
+list off from the end). A porter takes note of them, and once the look is over lets them in as they came. While the turnstile is
+shut, an order is refused right there: between two steps of the hub, with no greenlet, no parser and no app. It costs a
+thirtieth of what a whole request costs, so a crowd that is too large takes little from those who were let in.
+
+Only what is beyond doubt an order is refused unread (`sheddable`); everything else goes to the server's parser as ever. Nothing of
+the app is imported here: a worker is loaded before it forks.
+"""
+
+import errno
+import re
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gevent.hub import Waiter
+
+from app.http.connections import Lobby
+
+FIRST_BYTES = 8_192
+"""Of a request, read at once. Longer ones are for the parser."""
+
+_ORDER = re.compile(rb"POST /v1/sales/[A-Za-z0-9._~-]{1,200}/orders HTTP/1\.1\r\n")
+_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,5})\r\n")
+_READ = 1
+
+
+class Gate(Protocol):
+    """Whether one more order would be too many, and who is told of those refused."""
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether to refuse."""
+
+    def refused(self, orders: int) -> None:
+        """So many were."""
+
+
+def sheddable(data: bytes) -> int:
+    """The length of the order that these bytes begin with; 0 when they begin with anything that is not, beyond doubt, a whole one.
+
+    The bytes must begin where a request begins. Beyond doubt: HTTP/1.1, whole lines, one length, no coding, nothing expected
+    and nothing said of the connection; so every server and proxy agrees where this request ends.
+    """
+    if _ORDER.match(data) is None:
+        return 0
+    end = data.find(b"\r\n\r\n") + 4
+    if end < 4:  # noqa: PLR2004  # not found
+        return 0
+    head = data[:end].lower()
+    found = _LENGTH.search(head)
+    lines = head.count(b"\r\n")
+    if (
+        found is None
+        or head.count(b"content-length") != 1
+        or b"transfer-encoding" in head
+        or b"\r\nexpect" in head
+        or b"\r\nconnection" in head
+        or b"\r\nupgrade" in head
+        or b"\0" in head
+        or b"\n " in head
+        or b"\n\t" in head
+        or head.count(b"\n") != lines
+        or head.count(b"\r") != lines
+    ):
+        return 0
+    end += int(found[1])
+    return end if end <= len(data) else 0
+
+
+class Porter:
+    """One worker's: the connections whose next request has begun, in the order in which that happened."""
+
+    def __init__(self, hub: Any, gate: Gate | None, lobby: Lobby, refusal: Callable[[], bytes]) -> None:
+        """Without a gate nobody is refused. `refusal` gives the answer, without its date."""
+        self._hub = hub
+        self._gate = gate
+        self._refusal = refusal
+        self._answer = b""
+        self._answer_second = 0
+        self._lobby = lobby
+        self._came: list[Door] = []
+
+    def door(self, client: Any, on_refused: Callable[[], None]) -> "Door":
+        """A connection's own; `client` is a gevent socket without TLS. `on_refused` is told when orders were refused there."""
+        return Door(self, self._hub, client, on_refused)
+
+    def take_note(self, door: "Door") -> None:
+        """Something can be read there. From the hub."""
+        self._came.append(door)
+        if len(self._came) == 1:
+            self._hub.loop.run_callback(self._let_in)
+
+    def _let_in(self) -> None:
+        came, self._came = self._came, []
+        for door in reversed(came):
+            door.open()
+
+    def shed(self, data: bytes) -> tuple[bytes, bytes]:
+        """The answer to the orders that these bytes begin with, and the bytes after them; no answer: nothing is refused."""
+        gate = self._gate
+        if gate is None or not gate.is_shut or self._lobby.is_closed:
+            return b"", data
+        orders = 0
+        while length := sheddable(data):
+            orders += 1
+            data = data[length:]
+        if orders:
+            gate.refused(orders)
+            return self._dated() * orders, data
+        return b"", data
+
+    def _dated(self) -> bytes:
+        second = int(time.time())
+        if second != self._answer_second:
+            date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
+            line, _, rest = self._refusal().partition(b"\r\n")
+            self._answer = line + b"\r\nDate: " + date.encode() + b"\r\n" + rest
+            self._answer_second = second
+        return self._answer
+
+
+class Door:
+    """Where a connection's next request begins."""
+
+    __slots__ = ("_hub", "_on_refused", "_porter", "_raw", "_refused", "_socket", "_waiter", "_watcher")
+
+    def __init__(self, porter: Porter, hub: Any, client: Any, on_refused: Callable[[], None]) -> None:
+        self._porter = porter
+        self._on_refused = on_refused
+        self._hub = hub
+        self._socket = client
+        self._raw = client._sock  # the socket that never waits: gevent has no other name for it
+        self._watcher = hub.loop.io(client.fileno(), _READ)
+        self._waiter: Any = None
+        self._refused = False
+
+    def recv(self, _size: int) -> bytes:
+        """The first bytes of the next request that is not refused at the door; none when the client has closed.
+
+        Raises OSError; TimeoutError when for the socket's own time nothing came at all. Only where a request may begin.
+        """
+        while True:
+            self._refused = False
+            try:
+                return self._first_bytes()
+            except TimeoutError:
+                if not self._refused:
+                    raise
+
+    def _first_bytes(self) -> bytes:
+        waiter = self._waiter = Waiter(self._hub)
+        timer = self._hub.loop.timer(self._socket.gettimeout())
+        self._watcher.start(self._porter.take_note, self)
+        timer.start(waiter.throw, TimeoutError)
+        try:
+            data: bytes = waiter.get()
+            return data
+        finally:
+            self._waiter = None
+            self._watcher.stop()
+            timer.close()
+
+    def open(self) -> None:
+        """Read what has come, and answer it or hand it in. From the hub."""
+        waiter = self._waiter
+        if waiter is None:
+            return  # it gave up in the meantime
+        try:
+            data = self._raw.recv(FIRST_BYTES)
+            answer, rest = self._porter.shed(data)
+            if answer:
+                self._refused = True
+                self._on_refused()
+                self._send(answer)
+                if not rest:
+                    return
+        except BlockingIOError:
+            return  # nothing there after all
+        except OSError as error:
+            waiter.throw(error)
+        else:
+            waiter.switch(rest)
+
+    def _send(self, answer: bytes) -> None:
+        """All of it at once: there is no greenlet here to wait, and room for it, unless earlier answers were not taken."""
+        try:
+            is_sent = self._raw.send(answer) == len(answer)
+        except BlockingIOError:
+            is_sent = False
+        if not is_sent:
+            raise ConnectionResetError(errno.ECONNRESET, "the client does not take its answers")
+
+    def close(self) -> None:
+        """The connection is over."""
+        self._watcher.close()
