@@ -5,6 +5,7 @@ counts from when the buyer was due.
 """
 
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -12,6 +13,7 @@ from itertools import count
 import orjson
 import psutil
 
+from app.bench.soaked import GREENLETS_PATH
 from app.bench.stage import CONNECTIONS, Served, Stage
 from app.rush.report import RushReport
 
@@ -27,6 +29,9 @@ RECOVERY_FACTOR = 0.5
 RECOVERY_SECONDS = 15.0
 RECOVERED_MS = 1_000.0
 """An answer later than this, or a 503, is still of the overload."""
+
+UNANSWERED_MS = 60_000.0
+"""Who had no answer waited as long as a rush waits for one."""
 
 SOAK_FACTOR = 0.7
 FIRST_SOAK_SEED = 10
@@ -44,6 +49,7 @@ class Step:
     taken_share_of_capacity: float
     taken_p50_ms: float | None
     taken_p99_ms: float | None
+    refused_p50_ms: float | None
     refused_p99_ms: float | None
     answers: dict[str, int]
     unanswered: int
@@ -51,22 +57,25 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """What `overload` measured."""
+    """What `overload` measured. `recovery_ms`: the slowest answer to the buyers who were due in each second of the recovery."""
 
     capacity_per_second: float
     steps: tuple[Step, ...]
     recovery_seconds: float
+    recovery_ms: tuple[float, ...]
     deadline_ms: float
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A worker at one moment of a soak."""
+    """A worker at one moment of a soak, and the sessions of its database."""
 
     seconds: float
     memory_mb: float
     files: int
     threads: int
+    greenlets: int
+    sessions: int
 
 
 def overload(stage: Stage, seconds: float, say: Say) -> Overload:
@@ -75,8 +84,8 @@ def overload(stage: Stage, seconds: float, say: Say) -> Overload:
         capacity = _capacity(stage, served, say)
         steps = tuple(_step(stage, served, factor, capacity, seconds, say) for factor in FACTORS)
         say("recovery")
-        recovery = _recovery_seconds(stage, served, capacity)
-        return Overload(capacity, steps, recovery, stage.settings.request_deadline_seconds * 1000)
+        recovery, slowest = _recovery(stage, served, capacity)
+        return Overload(capacity, steps, recovery, slowest, stage.settings.request_deadline_seconds * 1000)
 
 
 def _capacity(stage: Stage, served: Served, say: Say) -> float:
@@ -102,6 +111,7 @@ def _step(stage: Stage, served: Served, factor: float, capacity: float, seconds:
         report.orders_per_second / capacity,
         taken.p50_ms,
         taken.p99_ms,
+        errors.p50_ms,
         errors.p99_ms,
         report.answers_by_kind,
         report.attempts - report.answers,
@@ -119,24 +129,32 @@ def _open(stage: Stage, served: Served, rate: float, seconds: float) -> RushRepo
     )
 
 
-def _recovery_seconds(stage: Stage, served: Served, capacity: float) -> float:
-    """From the first buyer after the overload to the last who still felt it."""
+def _recovery(stage: Stage, served: Served, capacity: float) -> tuple[float, tuple[float, ...]]:
+    """From the first buyer after the overload to the last who still felt it, in seconds; and the slowest answer in ms by the
+    second in which its buyer was due.
+    """
     _open(stage, served, RECOVERY_FACTOR * capacity, RECOVERY_SECONDS)
-    first, last = None, 0
+    last = 0
+    attempts: list[tuple[int, float]] = []
     with stage.answers.open("rb") as lines:
         next(lines)
         for line in map(orjson.loads, lines):
-            due = line["due_ns"]
-            first = due if first is None else min(first, due)
-            late = line["answered_ns"] is None or (line["answered_ns"] - due) / 1e6 > RECOVERED_MS
-            if late or line["status"] not in (200, 201):
+            due, answered = line["due_ns"], line["answered_ns"]
+            wait_ms = (answered - due) / 1e6 if answered is not None else UNANSWERED_MS
+            attempts.append((due, wait_ms))
+            if wait_ms > RECOVERED_MS or line["status"] not in (200, 201):
                 last = max(last, due)
-    return max(0.0, (last - first) / 1e9) if first is not None and last else 0.0
+    first = min(due for due, _ in attempts)
+    slowest = [0.0] * (1 + int((max(due for due, _ in attempts) - first) / 1e9))
+    for due, wait_ms in attempts:
+        second = int((due - first) / 1e9)
+        slowest[second] = max(slowest[second], wait_ms)
+    return max(0.0, (last - first) / 1e9) if last else 0.0, tuple(slowest)
 
 
 def soak(stage: Stage, seconds: float, say: Say) -> Iterator[Sample]:
     """`seconds` at 0.7 of the capacity, a rush after another; a sample after each."""
-    with stage.served() as served:
+    with stage.served(factory="app.bench.soaked:create()") as served:
         capacity = _capacity(stage, served, say)
         rate = SOAK_FACTOR * capacity
         sale_id = stage.new_sale(stock=SOAK_STOCK)
@@ -155,9 +173,18 @@ def soak(stage: Stage, seconds: float, say: Say) -> Iterator[Sample]:
                 rate_per_second=rate,
                 seed=seed,
             )
-            yield _sample(served, time.monotonic() - started)
+            yield _sample(stage, served, time.monotonic() - started)
 
 
-def _sample(served: Served, seconds: float) -> Sample:
+def _sample(stage: Stage, served: Served, seconds: float) -> Sample:
     worker = psutil.Process(served.server.pid).children()[0]
-    return Sample(seconds, worker.memory_info().rss / 1e6, worker.num_fds(), worker.num_threads())
+    with urllib.request.urlopen(f"{served.url}{GREENLETS_PATH}", timeout=60) as answer:  # noqa: S310  # an address of ours
+        greenlets = int(answer.read())
+    return Sample(
+        seconds,
+        worker.memory_info().rss / 1e6,
+        worker.num_fds(),
+        worker.num_threads(),
+        greenlets,
+        stage.session_count(),
+    )

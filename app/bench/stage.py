@@ -132,6 +132,10 @@ class Stage:
             requests = requests_after - requests_before
             return Round(report, worker_memory_mb(served.server), requests, all_after - all_before - requests)
 
+    def session_count(self) -> int:
+        """The sessions that Spanner holds for the stage's database, whoever opened them."""
+        return sum(1 for _ in self.database.spanner_api.list_sessions(database=self.database.name))
+
     def environment(self) -> dict[str, str]:
         """What a server process of this stage must have in its environment."""
         return {

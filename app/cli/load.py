@@ -10,13 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from app.bench import load as loads
-from app.bench.load import Overload, Sample
+from app.bench.load import Overload
 from app.bench.stage import staged
-
-GOODPUT_SHARE = 0.9
-RECOVERY_SECONDS = 5.0
-FLAT_SHARE = 1.1
-"""A figure that ends a soak no more than a tenth above where it was after a quarter of it is flat."""
+from app.cli.common import Invalid, plain_errors
+from app.cli.load_report import PAGE, around_section, write_report
+from app.cli.load_verdicts import flat, judged
 
 TOKENS = 20_000
 EXIT_NOT_REACHED = 1
@@ -30,13 +28,24 @@ EXIT_NOT_REACHED = 1
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to a file."
 )
-def load(seconds: float, soak_minutes: float, json_path: Path | None) -> None:
+@click.option(
+    "--report",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Rewrite the section Load of reliability.md in this folder, and its pictures in images.",
+)
+@plain_errors
+def load(seconds: float, soak_minutes: float, json_path: Path | None, report: Path | None) -> None:
     """Offer one worker 0.5, 1, 2 and 4 times what it can take, on an emulator of its own, and see what becomes of it.
 
     \b
     Example: fairdrop load --seconds 60 --soak-minutes 20 --json load.json
-    Exit codes: 0, every bound reached; 1, some not.
+    Exit codes: 0, every bound reached; 1, some not; 2, bad options.
     """  # noqa: D301 - \b is click's mark for "do not wrap"
+    if report:
+        try:
+            around_section(report / PAGE)  # before half an hour's work, not after it
+        except (OSError, ValueError) as error:
+            raise Invalid(str(error)) from error
     say, console = Console(stderr=True).print, Console()
     with staged(TOKENS) as stage:
         overload = loads.overload(stage, seconds, say)
@@ -48,36 +57,9 @@ def load(seconds: float, soak_minutes: float, json_path: Path | None) -> None:
     if json_path:
         everything = {"overload": asdict(overload), "soak": [asdict(sample) for sample in samples]}
         json_path.write_bytes(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
+    if report:
+        say("written: " + ", ".join(map(str, write_report(overload, samples, verdicts, seconds, report))))
     sys.exit(0 if all(is_reached for _, is_reached in verdicts) else EXIT_NOT_REACHED)
-
-
-def judged(overload: Overload) -> list[tuple[str, bool]]:
-    """What an overload must show, and whether it does."""
-    verdicts = []
-    for step in overload.steps:
-        if step.factor > 1:
-            text = (
-                f"goodput at {step.factor:g} times the capacity: {step.taken_share_of_capacity:.2f} of it (0.9 wanted)"
-            )
-            verdicts.append((text, step.taken_share_of_capacity >= GOODPUT_SHARE))
-        p99 = step.taken_p99_ms or 0.0
-        text = f"p99 of the orders taken at {step.factor:g}: {p99:,.0f} ms (below the deadline, {overload.deadline_ms:,.0f})"
-        verdicts.append((text, p99 < overload.deadline_ms))
-    text = (
-        f"recovery after {overload.steps[-1].factor:g} times the capacity: {overload.recovery_seconds:.1f} s (5 wanted)"
-    )
-    return [*verdicts, (text, overload.recovery_seconds <= RECOVERY_SECONDS)]
-
-
-def flat(samples: list[Sample]) -> list[tuple[str, bool]]:
-    """Whether a worker's memory, files and threads stayed where they were after a quarter of the soak."""
-    early, late = samples[len(samples) // 4], samples[-1]
-    figures = (
-        ("memory, MB", early.memory_mb, late.memory_mb),
-        ("open files", float(early.files), float(late.files)),
-        ("threads", float(early.threads), float(late.threads)),
-    )
-    return [(f"soak, {name}: {a:,.0f} early, {b:,.0f} at the end", b <= FLAT_SHARE * a + 1) for name, a, b in figures]
 
 
 def _steps(overload: Overload) -> Table:

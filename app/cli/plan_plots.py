@@ -59,9 +59,9 @@ def _cost_row(shape: SaleShape, figures: Figures, share: float) -> Row:
     return f"{crowd:,} customers", made.cost, f"${made.cost:,.2f}", first.share > 1
 
 
-def bars(title: str, rows: Sequence[Row]) -> str:
-    """Horizontal bars, the longest as wide as there is room; red where something does not suffice."""
-    longest = max((length for _, length, _, _ in rows), default=0) or 1
+def bars(title: str, rows: Sequence[Row], limit: tuple[str, float] | None = None) -> str:
+    """Horizontal bars, the longest as wide as there is room; red where something does not suffice. `limit`: a line at a length."""
+    longest = max([length for _, length, _, _ in rows] + ([limit[1]] if limit else []), default=0) or 1
     height = 44 + ROW * len(rows)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
@@ -76,5 +76,11 @@ def bars(title: str, rows: Sequence[Row]) -> str:
             f'<text x="{LEFT - 8}" y="{top + 14}" text-anchor="end">{escape(label)}</text>',
             f'<rect x="{LEFT}" y="{top}" width="{width:.1f}" height="18" fill="{ALARM if alarm else BAR}"/>',
             f'<text x="{LEFT + width + 6:.1f}" y="{top + 14}">{escape(behind)}</text>',
+        ]
+    if limit:
+        at = LEFT + limit[1] / longest * (WIDTH - LEFT - RIGHT)
+        lines += [
+            f'<line x1="{at:.1f}" y1="36" x2="{at:.1f}" y2="{height - 4}" stroke="{ALARM}" stroke-dasharray="4 3"/>',
+            f'<text x="{at + 4:.1f}" y="34" fill="{ALARM}">{escape(limit[0])}</text>',
         ]
     return "\n".join([*lines, "</svg>", ""])
