@@ -41,7 +41,9 @@ SOAK_STOCK = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rate for a while. Rates in buyers a second; latencies in ms from when a buyer was due; None when there was none."""
+    """One rate for a while. Rates in buyers a second; latencies in ms from when a buyer was due; None when there was none.
+    `sent_late` is the part of them until the crowd itself had time, and a connection free.
+    """
 
     factor: float
     offered_per_second: float
@@ -51,6 +53,7 @@ class Step:
     taken_p99_ms: float | None
     refused_p50_ms: float | None
     refused_p99_ms: float | None
+    sent_late_p99_ms: float | None
     answers: dict[str, int]
     unanswered: int
 
@@ -113,6 +116,7 @@ def _step(stage: Stage, served: Served, factor: float, capacity: float, seconds:
         taken.p99_ms,
         errors.p50_ms,
         errors.p99_ms,
+        report.sent_late.p99_ms,
         report.answers_by_kind,
         report.attempts - report.answers,
     )

@@ -48,13 +48,13 @@ def _text(overload: Overload, samples: Sequence[Sample], verdicts: Sequence[Verd
         f"{overload.capacity_per_second:,.0f} orders a second. Each rate for {seconds:g} s."
     )
     rows = [
-        "| times the capacity | buyers/s | taken/s | of the capacity | taken: p50, p99 | 503: p50, p99 | without an answer |",
-        "|---|---|---|---|---|---|---|",
+        "| offered, x | buyers/s | taken/s | of the capacity | taken: p50, p99 | 503: p50, p99 | sent late, p99 | no answer |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     rows += [
         f"| {step.factor:g} | {step.offered_per_second:,.0f} | {step.taken_per_second:,.0f} | {step.taken_share_of_capacity:.2f} "
         f"| {_ms(step.taken_p50_ms)}, {_ms(step.taken_p99_ms)} | {_ms(step.refused_p50_ms)}, {_ms(step.refused_p99_ms)} "
-        f"| {step.unanswered:,} |"
+        f"| {_ms(step.sent_late_p99_ms)} | {step.unanswered:,} |"
         for step in overload.steps
     ]
     judged = [

@@ -9,6 +9,9 @@ from app.bench.load import Overload, Sample
 GOODPUT_SHARE = 0.9
 RECOVERY_SECONDS = 5.0
 
+REFUSED_MS = 1_000.0
+"""Within which a refusal comes quickly: as long as it asks to wait."""
+
 FLAT_SHARE = 0.05
 """A figure whose line of least squares rises by no more of its mean within the latter half of a soak is flat."""
 
@@ -47,6 +50,9 @@ def judged(overload: Overload) -> list[Verdict]:
         p99 = step.taken_p99_ms or 0.0
         text = f"p99 of the orders taken at {step.factor:g}: {p99:,.0f} ms (below the deadline, {overload.deadline_ms:,.0f})"
         verdicts.append((text, p99 < overload.deadline_ms))
+        if step.refused_p99_ms is not None:
+            text = f"p99 of the refused at {step.factor:g}: {step.refused_p99_ms:,.0f} ms ({REFUSED_MS:,.0f} wanted)"
+            verdicts.append((text, step.refused_p99_ms <= REFUSED_MS))
     text = (
         f"recovery after {overload.steps[-1].factor:g} times the capacity: {overload.recovery_seconds:.1f} s (5 wanted)"
     )

@@ -16,9 +16,9 @@ DEADLINE_MS = 10_000.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def step(factor: float, share: float, p99_ms: float = 900.0) -> Step:
+def step(factor: float, share: float, p99_ms: float = 900.0, refused_p99_ms: float | None = 50.0) -> Step:
     answers = {"201 PENDING": 900, "503 overloaded": 100}
-    return Step(factor, 1_000 * factor, 1_000 * share, share, 300.0, p99_ms, 20.0, 50.0, answers, 0)
+    return Step(factor, 1_000 * factor, 1_000 * share, share, 300.0, p99_ms, 20.0, refused_p99_ms, 5.0, answers, 0)
 
 
 def overload(*steps: Step, recovery_seconds: float = 0.5) -> Overload:
@@ -40,6 +40,11 @@ def test_a_worker_that_keeps_its_goodput_and_its_deadline_has_reached_everything
 def test_goodput_that_falls_under_overload_is_missed_and_below_capacity_it_is_not_asked_for() -> None:
     [text] = missed(overload(step(0.5, 0.5), step(2.0, 0.89)))
     assert "goodput at 2 times" in text
+
+
+def test_refusals_that_come_slowly_are_missed_and_where_nobody_is_refused_they_are_not_asked_for() -> None:
+    [text] = missed(overload(step(0.5, 0.5, refused_p99_ms=None), step(2.0, 1.0, refused_p99_ms=1_001.0)))
+    assert "refused at 2" in text
 
 
 def test_an_order_taken_after_its_deadline_and_a_slow_recovery_are_missed() -> None:
