@@ -1,10 +1,12 @@
 """What every test may ask for: the emulators, settings with a database of the module's own, and the database itself."""
 
+import os
 import signal
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import hypothesis
 import pytest
 
 from app.settings import Settings
@@ -14,6 +16,20 @@ from emulator import Emulators, running
 
 # A shell's background job ignores SIGINT, and so would every process that the tests start and press Ctrl-C on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes is the machine's affair, and that of whatever else runs on it.
+hypothesis.settings.register_profile("fairdrop", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("fairdrop")
+
+LONG_FIRST = ("history", "system", "browser", "container", "workers", "emulator")
+"""Folders whose modules run for long: workers that share the suite out begin with them, so that none is left with one at last."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long modules first, when workers share the suite out."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        ranks = {config.rootpath / "tests" / folder: rank for rank, folder in enumerate(LONG_FIRST)}
+        items.sort(key=lambda item: ranks.get(item.path.parent, len(ranks)))
 
 
 @contextmanager

@@ -293,7 +293,6 @@ def test_whatever_is_asked_the_service_does_what_the_reference_does(shop: Shop, 
         settings=profile(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),

@@ -106,7 +106,7 @@ class Run:
         assert self.books.payments == before
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(COURSES)
 def test_money_ends_where_the_furthest_event_wants_it(course: Course) -> None:
     run = Run(course)
@@ -134,7 +134,7 @@ def test_money_ends_where_the_furthest_event_wants_it(course: Course) -> None:
             assert (payment.state, held, kept, account.captures) == (State.CAPTURED, 0, amount, 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(COURSES)
 def test_no_order_is_authorized_or_captured_twice(course: Course) -> None:
     for account in Run(course).gateway.accounts.values():
@@ -143,7 +143,7 @@ def test_no_order_is_authorized_or_captured_twice(course: Course) -> None:
 
 
 # A batch that a worker died of is not the first that was recorded, so here none dies.
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(COURSES.map(lambda course: replace(course, dies_before=frozenset(), dies_after=frozenset())))
 def test_an_order_whose_release_is_known_first_is_never_heard_of_by_the_gateway(course: Course) -> None:
     run = Run(course)
@@ -152,7 +152,7 @@ def test_an_order_whose_release_is_known_first_is_never_heard_of_by_the_gateway(
             assert order_id not in run.gateway.accounts
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(COURSES)
 def test_the_events_of_a_payment_tell_its_way_through_the_table_without_a_gap_or_a_repeat(course: Course) -> None:
     run = Run(course)

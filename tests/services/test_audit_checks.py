@@ -51,7 +51,7 @@ def test_a_sale_as_the_domain_decides_it_is_clean(world: World) -> None:
     assert world.audit() == {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False), st.integers(0, 12), st.integers(1, 4), st.sampled_from([0, 100]))
 def test_whatever_happens_to_a_sale_by_the_rules_is_clean(
     chance: random.Random, stock: int, shard_count: int, price: int

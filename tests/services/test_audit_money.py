@@ -83,7 +83,7 @@ def test_a_sale_that_is_paid_for_is_clean_and_its_sums_are_told_both_ways(world:
     assert money["payments"] == {"AUTHORIZED": 1, "CAPTURED": 2, "DECLINED": 1, "VOIDED": 1}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.randoms(use_true_random=False), st.integers(1, 10), st.sampled_from([0, 100]))
 def test_whatever_happens_by_the_rules_is_clean_on_the_way_and_settled_at_its_end(
     chance: random.Random, stock: int, price: int

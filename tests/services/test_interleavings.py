@@ -104,7 +104,6 @@ def test_whatever_the_interleaving_the_invariants_hold_at_every_commit_and_in_th
 
     @profile(
         max_examples=WANTED or QUICK,
-        deadline=None,
         derandomize=not WANTED,
         database=None,
         phases=[Phase.explicit, Phase.generate, Phase.shrink],

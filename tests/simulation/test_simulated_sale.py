@@ -37,7 +37,7 @@ def test_the_same_seed_gives_the_same_result_and_another_one_does_not() -> None:
         assert design(CROWD, Assumed()) == design(CROWD, Assumed())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SETTINGS)
 def test_group_commit_sells_all_that_is_wanted_and_no_more_and_refuses_nobody_while_stock_is_left(
     setting: Setting,
@@ -48,7 +48,7 @@ def test_group_commit_sells_all_that_is_wanted_and_no_more_and_refuses_nobody_wh
     assert 0 < found.commits <= setting.requests
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SETTINGS)
 def test_no_design_but_the_counter_that_merges_later_oversells(setting: Setting) -> None:
     assert simulate(replace(setting, take_over=False)).oversold == 0

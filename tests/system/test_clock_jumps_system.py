@@ -20,14 +20,14 @@ CANCEL_WINDOW = timedelta(seconds=2)
 A_COMMIT = timedelta(seconds=1)
 """A deadline is counted from just before the commit; far less than the clocks jump by."""
 JUMPS = (300.0, -300.0, 1_200.0, -1_200.0, 0.0)
-JUMP_EVERY_SECONDS = 1.0
+JUMP_EVERY_SECONDS = 0.5
 SETTLE_SECONDS = 240.0
 ONES = ("api", "gateway", "relay", "payments-relay", "payments", "settlement", "deadlines")
 SOME_FAULTS = "--decline-rate 0.2 --lost-rate 0.05 --delay-ms 20"
 
 
 class Jumping:
-    """The clock jumps every second as long as the block lasts."""
+    """The clock jumps again and again as long as the block lasts."""
 
     def __init__(self, clock: WrongClock) -> None:
         self._clock = clock
