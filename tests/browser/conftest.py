@@ -20,7 +20,7 @@ CHROMIUM = os.environ.get("FAIRDROP_CHROMIUM") or shutil.which("chromium") or sh
 PROCESSES = ("gateway", "relay", "payments-relay", "payments", "settlement", "deadlines", "api")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """One browser for all; each visitor has a context of their own in it."""
     if CHROMIUM is None:
@@ -33,7 +33,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser_shop(
     chromium: Browser,
     emulators: Emulators,
