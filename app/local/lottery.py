@@ -167,10 +167,10 @@ def _come_late(settings: Settings, url: str) -> Lates:
 
 
 def _entered_after(database: FairdropDatabase, sale_id: str) -> int:
-    """Entries whose commit is not before the close."""
+    """Entries whose commit is not before the one that sealed them: what was under way at the close may come until then."""
     sql = """
-        SELECT COUNTIF(o.PlacedAt >= s.ClosesAt)
-        FROM Sales s JOIN Orders o ON o.SaleId = s.SaleId WHERE s.SaleId = @sale"""
+        SELECT COUNTIF(o.PlacedAt >= d.SealedAt)
+        FROM Draws d JOIN Orders o ON o.SaleId = d.SaleId WHERE d.SaleId = @sale"""
     return _number(database, sql, sale_id)
 
 

@@ -63,7 +63,7 @@ class Mentioned:
 
 @dataclass(frozen=True, slots=True)
 class LotteryResult:
-    """What the scenario found. `entered_late` orders were committed at or after the close; `promoted` got what a failure freed."""
+    """What the scenario found. `entered_late` orders were committed after the entries had been sealed; `promoted` got what a failure freed."""
 
     options: LotteryOptions
     rush: RushReport
@@ -84,7 +84,7 @@ class LotteryResult:
         wanted = min(self.options.stock, mentioned.in_record - failed)
         return [
             Promise(
-                "nobody entered after the close",
+                "nobody entered once the entries were sealed",
                 f"{self.entered_late:,} orders; {lates.refused:,} of {lates.tried:,} late callers refused",
                 not self.entered_late and lates.refused == lates.tried,
             ),

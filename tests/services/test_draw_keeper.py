@@ -41,14 +41,12 @@ def test_the_worker_draws_a_lottery_that_is_over_and_lets_its_line_lapse_at_the_
         worker.step()
     assert not draws.show(lottery.database, lottery.sale.sale_id).is_drawn
     # No closing by hand: its time is over.
-    lottery.clock.forward_seconds = 2 * 3600.0
     with lottery.database.batch() as batch:
         batch.update("Sales", ("SaleId", "ClosesAt"), [[lottery.sale.sale_id, lottery.stored("c0").placed_at]])
     work_until_drawn(worker, lottery)
-    lottery.clock.forward_seconds = 0.0
     assert_line(lottery, [Status.PENDING, Status.PENDING, Status.WAITLISTED, Status.WAITLISTED])
     line = [row[1] for row in lottery.drawn()]
-    # Two hours later the holds have expired, and so the line has its turn; it lapses only after that.
+    # Later the holds have expired, and so the line has its turn; it lapses only after that.
     lottery.clock.forward_seconds = lottery.sale.hold_seconds + 1.0
     while worker.step():
         pass
