@@ -63,7 +63,10 @@ class Mentioned:
 
 @dataclass(frozen=True, slots=True)
 class LotteryResult:
-    """What the scenario found. `entered_late` orders were committed after the entries had been sealed; `promoted` got what a failure freed."""
+    """What the scenario found.
+
+    `entered_late` orders were committed once the entries were sealed; `promoted` got what a failure freed.
+    """
 
     options: LotteryOptions
     rush: RushReport

@@ -22,6 +22,8 @@ exists, a page token that was ours, 1 and not 1.0."""
 
 BUYERS_PATHS = "^/v1/(sales|orders)"
 EXAMPLES = 8
+EVENTS = 2
+"""Read of each stream of events: a seller's has one a second, and never ends by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def hold_to_its_word(
     started: Service, folder: Path, roles: tuple[str, ...], *options: str, parameters: str = ""
 ) -> str:
     """Run the tool; it must find nothing. What it has said."""
-    (folder / "schemathesis.toml").write_text(parameters)
+    (folder / "schemathesis.toml").write_text(f"max-stream-events = {EVENTS}\n{parameters}")
     token = LocalIssuer.load(started.settings).token("anybody", roles)
     command = [*TOOL, f"{started.url}/openapi.json", "--header", f"Authorization: Bearer {token}"]
     command += ["--exclude-checks", UNSAID, "--max-examples", str(EXAMPLES), "--workers", "1", "--seed", "1", *options]
