@@ -25,13 +25,20 @@ def issuer() -> Issuer:
 
 
 @pytest.fixture
-def fetches(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When the issuer was asked. It takes a while, in which other greenlets go on, and fails while its status is not 200."""
+def come() -> list[str]:
+    """The tokens of those of the crowd who have come."""
+    return []
+
+
+@pytest.fixture
+def fetches(issuer: Issuer, come: list[str], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the issuer was asked. It takes until the whole crowd has come, and fails while its status is not 200."""
     asked: list[float] = []
 
     def fetch(client: jwt.PyJWKClient) -> Any:
         asked.append(time.monotonic())
-        gevent.sleep(0.05)
+        while len(come) < CROWD:
+            gevent.sleep(0.001)
         if issuer.status != 200:
             raise jwt.PyJWKClientConnectionError("no answer")
         keys = json.loads(issuer.document())
@@ -45,13 +52,14 @@ def fetches(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def answers(settings: Settings, issuer: Issuer) -> Callable[[], list[Any]]:
+def answers(settings: Settings, issuer: Issuer, come: list[str]) -> Callable[[], list[Any]]:
     """Lets a crowd with a token each be verified all at once; the error of each, or None."""
     own = settings.model_copy(update={"auth_jwks_url": "http://127.0.0.1:1/keys", "auth_issuer": ISSUER})
     verifier = TokenVerifier(own, Greenlets())
     tokens = [issuer.token("first", f"customer-{i}", own.auth_audience) for i in range(CROWD)]
 
     def verify(token: str) -> Exception | None:
+        come.append(token)
         try:
             verifier.verify(f"Bearer {token}")
         except IssuerUnavailable as error:
@@ -59,6 +67,7 @@ def answers(settings: Settings, issuer: Issuer) -> Callable[[], list[Any]]:
         return None
 
     def ask() -> list[Any]:
+        come.clear()
         crowd = [gevent.spawn(verify, token) for token in tokens]
         gevent.joinall(crowd)
         return [greenlet.get() for greenlet in crowd]
