@@ -30,6 +30,21 @@ class Settings(BaseSettings):
         description="Log lines: `json` as Cloud Logging reads them, or `text`. Empty: json in production, text in development.",
     )
 
+    traces: Literal["off", "console", "otlp", "cloud"] = Field(
+        "off",
+        description="Where spans go: nowhere, to stdout (a JSON object a line), by OTLP over HTTP to a collector "
+        "(OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318), or to Cloud Trace. docs/telemetry.md.",
+    )
+    traces_sample: float = Field(
+        0.01, ge=0, le=1, description="Share of requests that are traced besides those whose caller traces them."
+    )
+    traces_per_second: int = Field(
+        50,
+        ge=0,
+        le=10_000,
+        description="Most requests that one process begins to trace in a second, whoever asks for it.",
+    )
+
     auth_issuer: str = Field("https://issuer.fairdrop.localhost", description="`iss` that a bearer token must carry.")
     auth_audience: str = Field("fairdrop", description="`aud` that a bearer token must carry.")
     auth_jwks_url: str = Field(
