@@ -26,10 +26,11 @@ _REMOVED = "[removed]"
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The trace of a request, as its headers name it."""
+    """The trace of a request, as its headers name it; or its own span, when it is traced here."""
 
     trace_id: str
     span_id: str
+    is_sampled: bool = False
 
 
 def no_trace() -> Trace | None:
@@ -74,6 +75,7 @@ class JsonLines(logging.Formatter):
         if trace is not None:
             line["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace.trace_id}"
             line["logging.googleapis.com/spanId"] = trace.span_id
+            line["logging.googleapis.com/trace_sampled"] = trace.is_sampled
         # A surrogate that a client has smuggled in is no UTF-8.
         line["message"] = line["message"].encode("utf-8", "replace").decode()
         return orjson.dumps(line).decode()

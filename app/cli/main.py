@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "serve": ("app.cli.serve", "serve", "Run the HTTP service under gunicorn."),
     "stack": ("app.cli.stack", "stack", "Run every process of the service, from the Procfile."),
     "token": ("app.cli.token", "token", "Sign a bearer token with the local issuer (development only)."),
+    "traces": ("app.cli.traces", "traces", "Take spans from processes of this machine, and print each trace."),
     "verify-draw": ("app.cli.verify_draw", "verify_draw", "Check a lottery's public record, without any database."),
     "warm": ("app.cli.warm", "warm", "Part ranges and wake instances before a sale opens."),
     "work": ("app.cli.work", "work", "Run a worker: relay, settlement, deadlines, payments, payments-relay."),

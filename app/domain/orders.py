@@ -14,7 +14,10 @@ MAX_EVENT_SEQ = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """What a customer asks for. `received_at` is the server's clock and only reported on; arrival order decides."""
+    """What a customer asks for. `received_at` is the server's clock and only reported on; arrival order decides.
+
+    `traceparent` names the span that the order's events continue; None when it is not traced.
+    """
 
     customer_id: str
     order_id: str
@@ -22,6 +25,7 @@ class OrderRequest:
     fingerprint: str
     payment_method: str | None
     received_at: datetime
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

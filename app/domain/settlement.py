@@ -41,26 +41,29 @@ class OrderKey:
 class Settlement:
     """One thing to settle: which order, by what trigger, who says so and why.
 
-    Without a trigger: by whatever is due to the order when its deadline has passed.
+    Without a trigger: by whatever is due to the order when its deadline has passed. `traceparent` names the span that settles it,
+    if any.
     """
 
     order: OrderKey
     trigger: Trigger | None
     actor: str
     reason: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """An order as stored, with what only its events tell."""
+    """An order as stored, with what only its events tell. `traceparent` names the span that took it, if that was traced."""
 
     order: Order
     payment_method: str | None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transition of one order, as its event tells it."""
+    """One transition of one order, as its event tells it; `traceparent` is of what settled it, else of what took the order."""
 
     after: OrderRecord
     trigger: Trigger
@@ -68,6 +71,7 @@ class Step:
     event: str
     actor: str
     reason: str | None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,9 @@ def _step(sale: Sale, record: OrderRecord, wish: Settlement, now: datetime) -> S
         event_seq=order.event_seq + 1,
         confirmed_at=now if trigger is Trigger.CONFIRM and order.confirmed_at is None else order.confirmed_at,
     )
-    return Step(replace(record, order=after), trigger, outcome.stock, outcome.event, wish.actor, wish.reason)
+    traceparent = wish.traceparent or record.traceparent
+    done = replace(record, order=after)
+    return Step(done, trigger, outcome.stock, outcome.event, wish.actor, wish.reason, traceparent)
 
 
 def _check_cancel_window(order: Order, now: datetime) -> None:

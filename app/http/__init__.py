@@ -6,3 +6,6 @@ since a worker must not import the app before it has forked."""
 
 GATE = "fairdrop.gate"
 """The app's extension that a worker asks whether one more order would be too many (`porter.Gate`)."""
+
+AT_THE_END = "fairdrop.at_the_end"
+"""As above, when the last request has been answered."""

@@ -21,6 +21,7 @@ from app.http.reports import reports_blueprint
 from app.http.sales import sales_blueprint
 from app.http.service import service_blueprint
 from app.http.tokens import TokenVerifier
+from app.http.traces import trace_requests
 from app.services.cancelling import Cancelling
 from app.services.claim_keys import ClaimKeys
 from app.services.concurrency import Concurrency, Threads
@@ -33,6 +34,7 @@ from app.services.reports import FairnessDesk
 from app.services.shared_figures import SharedFigures
 from app.settings import Settings
 from app.storage.database import connect
+from app.tracing.spans import NO_TRACES, Traces
 
 _BLUEPRINTS = (
     orders_blueprint,
@@ -48,7 +50,7 @@ _BLUEPRINTS = (
 )
 
 
-def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Flask:
+def create_app(settings: Settings, concurrency: Concurrency | None = None, traces: Traces = NO_TRACES) -> Flask:
     """The app, with its own database handle, lanes and caches. Under gunicorn: made in the worker, after the fork.
 
     Requests are threads unless `concurrency` says otherwise.
@@ -59,7 +61,7 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     app.url_map.merge_slashes = False
     database = connect(settings)
     concurrency = concurrency or Threads()
-    placement = Placement(database, settings, concurrency)
+    placement = Placement(database, settings, concurrency, traces)
     cancelling = Cancelling(database, placement.clock, settings, placement.writer, concurrency)
     outcomes = Outcomes(database, concurrency, settings.request_deadline_seconds)
     now = DatabaseTime(database, placement.clock, concurrency).seconds
@@ -90,5 +92,6 @@ def create_app(settings: Settings, concurrency: Concurrency | None = None) -> Fl
     app.extensions[GATE] = placement
     install(app)
     limit_addresses(app, settings)
+    trace_requests(app, traces)
 
     return app

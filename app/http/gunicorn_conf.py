@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from typing import Any
 
+from app.http import AT_THE_END
+
 worker_class = "app.http.greenlets.FairdropWorker"
 MAX_CONNECTIONS = 4_000
 """Clients a worker holds at once; each waiting one is a greenlet of some 20 kB. Of these, app/services/waiting.py lets 3,000 wait
@@ -44,6 +46,13 @@ _own_metrics_dir = None
 if not os.environ.get(_METRICS_DIR):
     # The workers inherit it, and add up there what each of them has counted.
     _own_metrics_dir = os.environ[_METRICS_DIR] = tempfile.mkdtemp(prefix="fairdrop-figures-")
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """When a worker has answered its last request. One that was told to end while it still started has no app."""
+    last = getattr(getattr(worker, "wsgi", None), "extensions", {}).get(AT_THE_END)
+    if last is not None:
+        last()
 
 
 def on_exit(_server: Any) -> None:

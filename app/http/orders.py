@@ -17,6 +17,7 @@ from app.http.problems import PROBLEMS, error_response, problem_name
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, query_number, read_body
 from app.http.responses import json_response
 from app.http.tokens import IssuerUnavailable, Unauthenticated
+from app.http.traces import current_span
 from app.services.claim_keys import ClaimKeys
 from app.services.orders import own_order, own_orders
 
@@ -201,7 +202,9 @@ def _answer(api: Api, sale_id: str) -> tuple[str, Response]:
         api.placement.figures.refused_from_memory += 1
         return _SOLD_OUT, error_response(refusal)
     customer = api.customer()
-    taken = api.placement.place(customer.subject, sale_id, body.units, key, body.payment_method, received_at)
+    taken = api.placement.place(
+        customer.subject, sale_id, body.units, key, body.payment_method, received_at, current_span()
+    )
     location = ("Location", f"/v1/sales/{sale_id}/orders/{taken.order.order_id}")
     shown = order_body(taken.order, api.claims)
     if taken.replayed:

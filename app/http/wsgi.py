@@ -5,12 +5,13 @@ import sys
 
 from flask import Flask
 
-from app.http import protocol_errors
+from app.http import AT_THE_END, protocol_errors
 from app.http.app import create_app
 from app.http.greenlets import Greenlets
 from app.http.traces import current_trace
 from app.logs import start_logging
 from app.settings import load_settings
+from app.tracing.export import start_traces
 
 SWITCH_INTERVAL_SECONDS = 0.001
 """How long a busy thread keeps the interpreter from another: the default, 5 ms, would be most of a commit's time."""
@@ -23,7 +24,9 @@ def create() -> Flask:
     """The app of this worker process."""
     settings = load_settings()
     start_logging(settings, current_trace)
-    app = create_app(settings, Greenlets())
+    traces, flush = start_traces(settings, "api")
+    app = create_app(settings, Greenlets(), traces)
+    app.extensions[AT_THE_END] = flush
     protocol_errors.install(app)
     tune_interpreter()
     return app

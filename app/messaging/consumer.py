@@ -2,15 +2,18 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from google.api_core import exceptions as google_errors
 from google.pubsub_v1 import ReceivedMessage
+from opentelemetry.trace import Span, SpanKind
 
 from app.messaging.broker import broker_errors, subscriber_client
-from app.messaging.events import Event, Malformed, decode
+from app.messaging.events import TRACEPARENT, Event, Malformed, decode
 from app.messaging.publisher import Publisher
 from app.messaging.topics import Route, subscription_path, topics_made_again
+from app.tracing.spans import NO_TRACES, ORDER_ID, OUTCOME, Traces, ending, traceparent_of
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +50,10 @@ Handle = Callable[[Sequence[Event]], Sequence[Verdict]]
 class Consumer:
     """One process's consumer of one subscription. Not thread-safe."""
 
-    def __init__(self, project: str, route: Route) -> None:
+    def __init__(self, project: str, route: Route, traces: Traces = NO_TRACES) -> None:
         """No call is made yet."""
         self._project = project
+        self._traces = traces
         self._subscription = subscription_path(project, route.subscription)
         self._client = subscriber_client()
         self._dead = Publisher(project, route.dead_topic, "")
@@ -90,18 +94,45 @@ class Consumer:
                 return []
         return list(answer.received_messages)
 
-    @staticmethod
-    def _judge(messages: Sequence[ReceivedMessage], handle: Handle) -> list[Verdict]:
+    def _judge(self, messages: Sequence[ReceivedMessage], handle: Handle) -> list[Verdict]:
         events: list[Event] = []
         verdicts: list[Verdict | None] = []
         for message in messages:
             try:
-                events.append(decode(message.message.data))
+                events.append(decode(message.message.data, message.message.attributes.get(TRACEPARENT)))
                 verdicts.append(None)
             except Malformed as error:
                 verdicts.append(Poison(f"unreadable: {error}"))
-        said = iter(handle(events) if events else ())
+        said = iter(self._handle_traced(events, handle) if events else ())
         return [next(said) if verdict is None else verdict for verdict in verdicts]
+
+    def _handle_traced(self, events: Sequence[Event], handle: Handle) -> Sequence[Verdict]:
+        """Handle the events; those that continue a trace with a span each, which what they cause continues."""
+        spans = {place: span for place, event in enumerate(events) if (span := self._span(event)) is not None}
+        if not spans:
+            return handle(events)
+        continued = list(events)
+        for place, span in spans.items():
+            continued[place] = replace(events[place], traceparent=traceparent_of(span))
+        with ExitStack() as ends:
+            for span in spans.values():
+                ends.enter_context(ending(span))
+            verdicts = handle(continued)
+            for place, span in spans.items():
+                span.set_attribute(OUTCOME, type(verdicts[place]).__name__)
+        return verdicts
+
+    def _span(self, event: Event) -> Span | None:
+        if event.traceparent is None:
+            return None
+        attributes = {
+            "messaging.system": "gcp_pubsub",
+            "messaging.operation.type": "process",
+            "messaging.destination.subscription.name": self._subscription.rpartition("/")[2],
+            "messaging.message.id": event.id,
+            ORDER_ID: event.order_id,
+        }
+        return self._traces.after(event.traceparent, f"process {event.type}", SpanKind.CONSUMER, attributes)
 
     def _acknowledge(self, ack_ids: Sequence[str]) -> None:
         if not ack_ids:

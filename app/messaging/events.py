@@ -13,6 +13,8 @@ ORDERS_SOURCE = "/fairdrop/orders"
 PAYMENTS_SOURCE = "/fairdrop/payments"
 TYPE_PREFIX = "fairdrop."
 SPEC_VERSION = "1.0"
+TRACEPARENT = "traceparent"
+"""The attribute of a message that names its span, as W3C and CloudEvents call it."""
 
 
 class Malformed(Exception):
@@ -21,13 +23,16 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to an order. `id` is the same at every delivery; `time` is the commit timestamp."""
+    """One thing that happened to an order. `id` is the same at every delivery; `time` is the commit timestamp. `traceparent` names
+    the span that it continues; it travels beside the event, in the message's attributes.
+    """
 
     type: str
     order_id: str
     id: str
     time: datetime
     data: Mapping[str, Any]
+    traceparent: str | None = None
 
 
 def encode(event: Event, source: str) -> bytes:
@@ -46,8 +51,16 @@ def encode(event: Event, source: str) -> bytes:
     )
 
 
-def decode(message: bytes) -> Event:
-    """The event of a message's data. Raises Malformed."""
+def attributes(event: Event) -> dict[str, str]:
+    """What a message says beside its data."""
+    told = {"ce-id": event.id, "ce-type": event.type}
+    if event.traceparent is not None:
+        told[TRACEPARENT] = event.traceparent
+    return told
+
+
+def decode(message: bytes, traceparent: str | None = None) -> Event:
+    """The event of a message's data, and the span that its attributes name. Raises Malformed."""
     try:
         body = orjson.loads(message)
     except orjson.JSONDecodeError as error:
@@ -59,7 +72,7 @@ def decode(message: bytes) -> Event:
         raise Malformed(f"its type does not begin with {TYPE_PREFIX}")
     if not isinstance(order_id, str) or not isinstance(name, str) or not isinstance(data, dict):
         raise Malformed("subject and id must be texts, and data an object")
-    return Event(kind.removeprefix(TYPE_PREFIX), order_id, name, _moment(time), data)
+    return Event(kind.removeprefix(TYPE_PREFIX), order_id, name, _moment(time), data, traceparent)
 
 
 def _moment(text: object) -> datetime:

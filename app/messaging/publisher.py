@@ -10,7 +10,7 @@ from itertools import islice
 from google.pubsub_v1 import PubsubMessage
 
 from app.messaging.broker import EMULATOR_VARIABLE, BrokerUnavailable, broker_errors, publisher_client
-from app.messaging.events import Event, encode
+from app.messaging.events import Event, attributes, encode
 from app.messaging.topics import topic_path, topics_made_again
 
 MAX_MESSAGES = 1_000
@@ -48,7 +48,7 @@ class Publisher:
                 PubsubMessage(
                     data=encode(event, self._source),
                     ordering_key=ordering_key(event.order_id),
-                    attributes={"ce-id": event.id, "ce-type": event.type},
+                    attributes=attributes(event),
                 )
                 for event in page
             ]

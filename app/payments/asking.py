@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from opentelemetry.trace import SpanKind
+
 from app.payments.gateways import Gateway, Outcome, Request, Unknown
 from app.payments.payment import Payment
 from app.payments.states import Operation
+from app.tracing.spans import NO_TRACES, NOT_TRACED, ORDER_ID, OUTCOME, Traces, ending, failed
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,9 @@ def idempotency_key(order_id: str, operation: Operation) -> str:
 class Asker:
     """Asks one gateway with a bounded number of calls at once. Thread-safe."""
 
-    def __init__(self, gateway: Gateway, concurrency: int, patience: Patience, stop: threading.Event) -> None:
+    def __init__(
+        self, gateway: Gateway, concurrency: int, patience: Patience, stop: threading.Event, traces: Traces = NO_TRACES
+    ) -> None:
         """No call is made yet. Once `stop` is set, calls in flight end and no new one begins."""
         self._calls: Mapping[Operation, Callable[[Request, str], Outcome]] = {
             Operation.AUTHORIZE: gateway.authorize,
@@ -47,6 +52,7 @@ class Asker:
         }
         self._patience = patience
         self._stop = stop
+        self._traces = traces
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="gateway")
 
     def close(self) -> None:
@@ -57,13 +63,30 @@ class Asker:
         """When a batch that begins now must have its answers, by the monotonic clock."""
         return time.monotonic() + self._patience.budget_seconds
 
-    def ask(self, payments: Iterable[Payment], now: datetime, deadline: float) -> dict[str, tuple[Operation, Outcome]]:
-        """What the gateway says to the operation in progress of each payment, by order id. `now` is the database's time."""
+    def ask(
+        self, payments: Iterable[Payment], now: datetime, deadline: float, traceparents: Mapping[str, str] = NOT_TRACED
+    ) -> dict[str, tuple[Operation, Outcome]]:
+        """What the gateway says to the operation in progress of each payment, by order id. `now` is the database's time;
+        `traceparents` name the spans that ask, of traced orders.
+        """
         jobs = [(p.operation, p.request(now)) for p in payments if p.operation is not None]
-        outcomes = self._pool.map(lambda job: self._ask_until_known(job[0], job[1], deadline), jobs)
+        outcomes = self._pool.map(
+            lambda job: self._ask_traced(job[0], job[1], deadline, traceparents.get(job[1].order_id)), jobs
+        )
         return {
             request.order_id: (operation, outcome) for (operation, request), outcome in zip(jobs, outcomes, strict=True)
         }
+
+    def _ask_traced(self, operation: Operation, request: Request, deadline: float, traceparent: str | None) -> Outcome:
+        attributes = {ORDER_ID: request.order_id}
+        span = self._traces.after(traceparent, f"gateway {operation.value.lower()}", SpanKind.CLIENT, attributes)
+        with ending(span):
+            outcome = self._ask_until_known(operation, request, deadline)
+            if span is not None:
+                span.set_attribute(OUTCOME, type(outcome).__name__)
+                if isinstance(outcome, Unknown):
+                    failed(span, Unknown.__name__)
+        return outcome
 
     def _ask_until_known(self, operation: Operation, request: Request, deadline: float) -> Outcome:
         key = idempotency_key(request.order_id, operation)

@@ -12,6 +12,7 @@ from app.payments.order_events import OrderEventRefused, wish_of
 from app.payments.payment import Answer, Payment, Wish
 from app.payments.states import FOR_A_PERSON, IN_PROGRESS, further
 from app.payments.store import Books, Recorded
+from app.tracing.spans import NO_TRACES, NOT_TRACED, Traces
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,11 @@ class PaymentService:
         concurrency: int,
         stop: threading.Event | None = None,
         patience: Patience | None = None,
+        traces: Traces = NO_TRACES,
     ) -> None:
         """No call is made yet. Once `stop` is set, what is in flight is finished and the rest is left for redelivery."""
         self._books = books
-        self._asker = Asker(gateway, concurrency, patience or Patience(), stop or threading.Event())
+        self._asker = Asker(gateway, concurrency, patience or Patience(), stop or threading.Event(), traces)
 
     def close(self) -> None:
         """Wait for the calls in flight."""
@@ -55,6 +57,7 @@ class PaymentService:
         wishes: dict[str, Wish] = {}
         verdicts: dict[int, Done | Retry | Poison] = {}
         asked: dict[int, Wish] = {}
+        traceparents = {event.order_id: event.traceparent for event in batch if event.traceparent is not None}
         for place, event in enumerate(batch):
             try:
                 wish = wish_of(event.type, event.order_id, event.data)
@@ -67,7 +70,9 @@ class PaymentService:
                 asked[place] = wish
             else:
                 verdicts[place] = Poison(TERMS_DIFFER)
-        payments = self._settle(self._books.advance(wishes, {})) if wishes else {}
+        payments: Mapping[str, Payment] = {}
+        if wishes:
+            payments = self._settle(self._books.advance(wishes, {}, traceparents), traceparents)
         verdicts.update({place: _verdict(payments[w.terms.order_id], w) for place, w in asked.items()})
         return [verdicts[place] for place in range(len(batch))]
 
@@ -100,7 +105,7 @@ class PaymentService:
             )
         return len(payments) - len(open_still)
 
-    def _settle(self, recorded: Recorded) -> Mapping[str, Payment]:
+    def _settle(self, recorded: Recorded, traceparents: Mapping[str, str] = NOT_TRACED) -> Mapping[str, Payment]:
         """Drive payments until each rests or its gateway does not answer."""
         deadline = self._asker.deadline()
         payments = dict(recorded.payments)
@@ -110,14 +115,15 @@ class PaymentService:
             if not due:
                 break
             answers: dict[str, Answer] = {}
-            for order_id, (operation, outcome) in self._asker.ask(due, recorded.at, deadline).items():
+            said = self._asker.ask(due, recorded.at, deadline, traceparents)
+            for order_id, (operation, outcome) in said.items():
                 if isinstance(outcome, Unknown):
                     unanswered.add(order_id)
                     log.warning("payment of order %s: %s stays unknown: %s", order_id, operation, outcome.detail)
                 else:
                     answers[order_id] = Answer(operation, outcome)
             if answers:
-                recorded = self._books.advance({}, answers)
+                recorded = self._books.advance({}, answers, traceparents)
                 payments.update(recorded.payments)
         for payment in payments.values():
             if payment.state in FOR_A_PERSON:

@@ -13,7 +13,9 @@ from app.domain.ids import OUTBOX_SHARD_COUNT
 from app.payments.payment import Answer, Payment, PaymentEvent, Terms, Wish, advance
 from app.payments.states import State, Wanted
 from app.storage.database import FairdropDatabase, read_timestamp, snapshot, transact
+from app.storage.outbox import append_outbox
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, Value, insert, moment, number, text, update
+from app.tracing.spans import NOT_TRACED
 
 _TERMS = ("OrderId", "SaleId", "CustomerId", "AmountMinor", "Currency", "PaymentMethod")
 _MOVING = ("Wanted", "State", "GatewayReference", "Reason", "EventSeq", "OpenSince")
@@ -22,7 +24,6 @@ _READ = (*_TERMS, *_MOVING)
 
 _INSERT = (*_READ, "UpdatedAt", "OutboxShard", "CreatedAt")
 _UPDATE = ("OrderId", *_MOVING, "UpdatedAt")
-_OUTBOX = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "EventType", "Payload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,15 @@ class Recorded:
 class Books(Protocol):
     """Where payments are kept."""
 
-    def advance(self, wishes: Mapping[str, Wish], answers: Mapping[str, Answer]) -> Recorded:
-        """Merge wishes, record answers and write the next intents, all of it or nothing; by order id."""
+    def advance(
+        self,
+        wishes: Mapping[str, Wish],
+        answers: Mapping[str, Answer],
+        traceparents: Mapping[str, str] = NOT_TRACED,
+    ) -> Recorded:
+        """Merge wishes, record answers and write the next intents, all of it or nothing; by order id. `traceparents` name the spans
+        that the events of traced orders continue.
+        """
 
     def find(self, order_ids: Iterable[str]) -> Recorded:
         """Those of these payments that there are."""
@@ -53,9 +61,14 @@ class SpannerBooks:
         """Keep the handle; no call is made yet."""
         self._database = database
 
-    def advance(self, wishes: Mapping[str, Wish], answers: Mapping[str, Answer]) -> Recorded:
+    def advance(
+        self,
+        wishes: Mapping[str, Wish],
+        answers: Mapping[str, Answer],
+        traceparents: Mapping[str, str] = NOT_TRACED,
+    ) -> Recorded:
         """One read and one commit, whatever the size of the batch; no commit when nothing changes."""
-        payments, at = transact(self._database, "payments-advance", advance_payments, wishes, answers)
+        payments, at = transact(self._database, "payments-advance", advance_payments, wishes, answers, traceparents)
         opened = {key: replace(p, open_since=at) for key, p in payments.items() if p.is_open and p.open_since is None}
         return Recorded({**payments, **opened}, at)
 
@@ -77,7 +90,10 @@ class SpannerBooks:
 
 
 def advance_payments(
-    transaction: Transaction, wishes: Mapping[str, Wish], answers: Mapping[str, Answer]
+    transaction: Transaction,
+    wishes: Mapping[str, Wish],
+    answers: Mapping[str, Answer],
+    traceparents: Mapping[str, str] = NOT_TRACED,
 ) -> dict[str, Payment]:
     """Move payments by wishes and answers and write their events. Rerunnable; runs in a read-write transaction."""
     order_ids = {*wishes, *answers}
@@ -96,7 +112,8 @@ def advance_payments(
     if changed:
         update(transaction, "Payments", _UPDATE, map(_update_row, changed))
     if outbox:
-        insert(transaction, "Outbox", _OUTBOX, (_outbox_row(payment, event) for payment, event in outbox))
+        rows = ((_outbox_row(p, event), traceparents.get(p.terms.order_id)) for p, event in outbox)
+        append_outbox(transaction, rows)
     return after
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from opentelemetry.trace import Span
+
 from app.domain.errors import FairdropError, Overloaded
 from app.services.concurrency import Concurrency, Waiter
 
@@ -31,13 +33,14 @@ IDLE_SECONDS = 60.0
 class Ticket(Generic[Request, Answer]):
     """One request in a queue, and the place where its answer appears."""
 
-    __slots__ = ("abandoned", "answer", "deadline", "request", "waiter")
+    __slots__ = ("abandoned", "answer", "deadline", "request", "span", "waiter")
 
-    def __init__(self, request: Request, deadline: float, waiter: Waiter) -> None:
-        """Take a place; `deadline` is a monotonic time in seconds."""
+    def __init__(self, request: Request, deadline: float, waiter: Waiter, span: Span | None = None) -> None:
+        """Take a place; `deadline` is a monotonic time in seconds, `span` the wait as its trace has it."""
         self.request = request
         self.deadline = deadline
         self.waiter = waiter
+        self.span = span
         self.abandoned = False
         self.answer: Answer | FairdropError | None = None
 
@@ -76,11 +79,11 @@ class GroupCommit(ABC, Generic[Request, Answer]):
         """Requests that wait for the next batch."""
         return self._queue.qsize()
 
-    def submit(self, request: Request, deadline: float) -> Ticket[Request, Answer]:
+    def submit(self, request: Request, deadline: float, span: Span | None = None) -> Ticket[Request, Answer]:
         """Put a request into the queue; raises Overloaded when it is full."""
         if self.is_full:
             raise Overloaded(retry_after_seconds=1)
-        ticket: Ticket[Request, Answer] = Ticket(request, deadline, self._concurrency.waiter())
+        ticket: Ticket[Request, Answer] = Ticket(request, deadline, self._concurrency.waiter(), span)
         self._queue.put(ticket)
         if not self._running:
             with self._start_lock:

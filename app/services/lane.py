@@ -15,6 +15,7 @@ from app.domain.orders import Order, OrderRequest
 from app.domain.placement import NewOrder, Outcome, Refused, Replayed
 from app.domain.sale import Sale
 from app.domain.states import Status
+from app.services.batch_spans import BatchSpans
 from app.services.concurrency import Concurrency
 from app.services.figures import Figures
 from app.services.group_commit import GroupCommit, Ticket
@@ -22,6 +23,7 @@ from app.services.watch import SaleWatch
 from app.storage.clock import DatabaseClock
 from app.storage.database import Conflict, FairdropDatabase, OutcomeUnknown, Rejected, transact
 from app.storage.placement import HomeView, Placement, place_batch
+from app.tracing.spans import NO_TRACES, Traces
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
         capacity: int,
         batch_limit: int,
         figures: Figures,
+        traces: Traces = NO_TRACES,
     ) -> None:
         """Open the lane; its thread starts with the first order."""
         super().__init__(concurrency, f"lane {sale.sale_id}", capacity, batch_limit)
@@ -70,6 +73,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
         self._shard_count = sale.shard_count
         self._writer = writer
         self._figures = figures
+        self._traces = traces
         self._home_id = zlib.crc32(writer.encode()) % sale.shard_count
         self._view: HomeView | None = None
         self._view_epoch = -1
@@ -77,23 +81,28 @@ class Lane(GroupCommit[OrderRequest, Taken]):
 
     def _run(self, batch: Sequence[Ticket[OrderRequest, Taken]]) -> None:
         """Place a batch and answer each ticket. Never raises: an error of the batch is every ticket's answer."""
+        spans = BatchSpans(self._traces, self._sale_id, [t.span for t in batch if t.span is not None], len(batch))
         try:
-            placement, committed = self._place(batch)
+            placement, committed = self._place(batch, spans)
         except Rejected as error:
+            spans.failed(error)
             self._run_apart(batch, error)
             return
         except FairdropError as error:
+            spans.failed(error)
             self._view = None
             self._answer_all(batch, error)
             return
-        except Exception:
+        except Exception as error:
             # A fault of ours: the lane must live on, and the buyers must not wait for their deadline.
             _log.exception("a batch of %d orders of sale %s failed", len(batch), self._sale_id)
+            spans.failed(error)
             self._view = None
             self._answer_all(batch, StorageUnavailable("the order service failed", 1))
             return
         self._clock.observe(committed)
         self._figures.committed(len(batch))
+        spans.placed(placement, committed)
         said_no = False
         for ticket, outcome in zip(batch, placement.decision.outcomes, strict=True):
             ticket.answer = self._answer(ticket.request, outcome, placement, committed)
@@ -111,11 +120,12 @@ class Lane(GroupCommit[OrderRequest, Taken]):
         self._run(batch[:middle])
         self._run(batch[middle:])
 
-    def _place(self, batch: Sequence[Ticket[OrderRequest, Taken]]) -> tuple[Placement, datetime]:
+    def _place(self, batch: Sequence[Ticket[OrderRequest, Taken]], spans: BatchSpans) -> tuple[Placement, datetime]:
         """Run the transaction until its outcome is known."""
         requests = [ticket.request for ticket in batch]
         view = self._known_view()
         self._prove_opening(view)
+        work = spans.timed(place_batch)
         conflicts = unavailable = 0
         while True:
             epoch = self._database.epoch
@@ -123,7 +133,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
                 placement, committed = transact(
                     self._database,
                     "place",
-                    place_batch,
+                    work,
                     self._sale_id,
                     self._home_id,
                     view,
@@ -148,6 +158,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
                 if unavailable == TRIES_UNAVAILABLE:
                     raise
             else:
+                spans.committed()
                 self._view, self._view_epoch, self._view_taken_at = placement.view, epoch, time.monotonic()
                 return placement, committed
             view = None

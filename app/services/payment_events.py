@@ -77,7 +77,9 @@ def _read(event: Event) -> Settlement | Done | Poison:
         return Poison("order_id: is not the order that the event is about")
     if trigger is None:
         return Done()
-    return Settlement(OrderKey(data.customer_id, data.sale_id, data.order_id), trigger, "payments", data.reason)
+    return Settlement(
+        OrderKey(data.customer_id, data.sale_id, data.order_id), trigger, "payments", data.reason, event.traceparent
+    )
 
 
 def _verdict(outcome: Outcome | Unsettled, passed: Counter[str]) -> Verdict:

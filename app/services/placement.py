@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from opentelemetry.trace import Span
+
 from app.domain.errors import FairdropError, IdempotencyKeyReused, Overloaded, SaleNotFound, SaleNotOpen, SoldOut
 from app.domain.ids import fingerprint, order_id
 from app.domain.orders import Order, OrderRequest
@@ -21,6 +23,7 @@ from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, snapshot
 from app.storage.orders import find_order
+from app.tracing.spans import NO_TRACES, ORDER_ID, SALE_ID, Traces, ending, traceparent_of
 
 FIRST_LOOK_MAX_AGE_MS = 60_000.0
 """That a sale exists, and how many shards it has, does not age."""
@@ -31,9 +34,10 @@ SALES_IN_MEMORY = 500
 UNKNOWN_IN_MEMORY = 1_000
 """Ids that were no sale's a moment ago: a link that is wrong is asked for by a crowd, too."""
 
-
 _OVERLOADED = "overloaded"
 """As the problem is named."""
+
+WAIT_SPAN = "take order"
 
 
 @dataclass(slots=True)
@@ -45,7 +49,13 @@ class _Counter:
 class Placement:
     """One process's counter: its watches and lanes. Thread-safe."""
 
-    def __init__(self, database: FairdropDatabase, settings: Settings, concurrency: Concurrency | None = None) -> None:
+    def __init__(
+        self,
+        database: FairdropDatabase,
+        settings: Settings,
+        concurrency: Concurrency | None = None,
+        traces: Traces = NO_TRACES,
+    ) -> None:
         """Open the counter; no call is made yet."""
         self.clock = DatabaseClock()
         self.figures = Figures()
@@ -53,6 +63,7 @@ class Placement:
         self._database = database
         self._settings = settings
         self._concurrency: Concurrency = concurrency or Threads()
+        self._traces = traces
         self._writer = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self._lock = threading.Lock()
         self._counters: OrderedDict[str, _Counter] = OrderedDict()
@@ -104,38 +115,37 @@ class Placement:
         idempotency_key: str,
         payment_method: str | None,
         received_at: datetime,
+        span: Span | None = None,
     ) -> Taken:
         """Take an order, or find the one that this key has already made.
 
         Returns when the order is committed. Raises the FairdropError that says why not; after Overloaded and
-        StorageUnavailable the order may have been taken all the same, and the same key finds it.
+        StorageUnavailable the order may have been taken all the same, and the same key finds it. `span` is the request's, if it
+        is traced.
         """
         entered, line = time.monotonic(), self.turnstile.enter()
         try:
-            return self._place(customer_id, sale_id, units, idempotency_key, payment_method, received_at, entered)
+            deadline = entered + self._settings.request_deadline_seconds
+            order = order_id(sale_id, customer_id, idempotency_key)
+            wait = None if span is None else self._traces.under(span, WAIT_SPAN, {ORDER_ID: order, SALE_ID: sale_id})
+            request = OrderRequest(
+                customer_id,
+                order,
+                units,
+                fingerprint(units, payment_method),
+                payment_method,
+                received_at,
+                None if wait is None else traceparent_of(wait),
+            )
+            if wait is None:
+                return self._place(sale_id, request, deadline)
+            with ending(wait):
+                return self._place(sale_id, request, deadline, wait)
         finally:
             self.turnstile.leave(line, time.monotonic() - entered)
 
-    def _place(
-        self,
-        customer_id: str,
-        sale_id: str,
-        units: int,
-        idempotency_key: str,
-        payment_method: str | None,
-        received_at: datetime,
-        entered: float,
-    ) -> Taken:
-        """As `place`; it has waited since `entered`, by the monotonic clock."""
-        deadline = entered + self._settings.request_deadline_seconds
-        request = OrderRequest(
-            customer_id,
-            order_id(sale_id, customer_id, idempotency_key),
-            units,
-            fingerprint(units, payment_method),
-            payment_method,
-            received_at,
-        )
+    def _place(self, sale_id: str, request: OrderRequest, deadline: float, wait: Span | None = None) -> Taken:
+        units = request.units
         counter = self._counter(sale_id)
         sight = counter.watch.sight
         if sight is None or sight.refusal(units, self.clock) is not None:
@@ -151,7 +161,7 @@ class Placement:
         if counter.lane is None:
             counter.lane = self._new_lane(counter.watch, sight)
         counter.watch.learn(request.order_id)
-        return counter.lane.submit(request, deadline).wait()
+        return counter.lane.submit(request, deadline, wait).wait()
 
     def _fresh_sight(self, watch: SaleWatch, units: int) -> Sight:
         """A sight young enough to refuse so many units: of any age that memory may have while the stock is steady, else one
@@ -243,4 +253,5 @@ class Placement:
             self._settings.lane_capacity,
             self._settings.batch_limit,
             self.figures,
+            self._traces,
         )

@@ -3,20 +3,24 @@
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 import orjson
 from google.cloud.spanner_v1.transaction import Transaction
+from opentelemetry.trace import Span, SpanKind
 
 from app.domain.ids import OUTBOX_SHARD_COUNT
+from app.domain.timestamps import rfc3339
 from app.messaging.events import Event
 from app.services.leases import LeaseKeeper
 from app.storage.clock import DatabaseClock
 from app.storage.database import Conflict, FairdropDatabase, snapshot, transact
 from app.storage.leases import holds
 from app.storage.outbox import Cursor, OutboxRow, advance_cursors, read_cursors, read_outbox, rows_between
+from app.tracing.spans import NO_TRACES, ORDER_ID, Traces, ending, traceparent_of
 
 PAGE_ROWS = 1_000
 """Rows read, published and ticked off at once: one call of the broker's."""
@@ -52,6 +56,7 @@ class Relay:
         sink: EventSink,
         event_id: Callable[[OutboxRow], str],
         duplicate_share: float = 0.0,
+        traces: Traces = NO_TRACES,
     ) -> None:
         """No call is made yet. `duplicate_share` of the events are published twice, to try the consumers with."""
         self._database = database
@@ -60,6 +65,7 @@ class Relay:
         self._sink = sink
         self._event_id = event_id
         self._duplicate_share = duplicate_share
+        self._traces = traces
         self._cursors: dict[int, Cursor] = {}
         self._next_shard = 0
         self._lags: deque[float] = deque(maxlen=LAGS_KEPT)
@@ -110,7 +116,13 @@ class Relay:
     def _publish(self, rows: Sequence[OutboxRow]) -> None:
         events = [as_event(row, self._event_id(row)) for row in rows]
         again = [event for event in events if random.random() < self._duplicate_share]  # noqa: S311  # no secret
-        self._sink.publish(events + again)
+        with ExitStack() as ends:
+            for place, event in enumerate(events):
+                span = self._span(event)
+                if span is not None:
+                    ends.enter_context(ending(span))
+                    events[place] = replace(event, traceparent=traceparent_of(span))
+            self._sink.publish(events + again)
         self._published += len(rows)
         now = self._clock.estimate
         self._lags.extend((now - row.created_at).total_seconds() for row in rows)
@@ -136,6 +148,18 @@ class Relay:
                 del self._cursors[shard]
             self._leases.lost()
 
+    def _span(self, event: Event) -> Span | None:
+        if event.traceparent is None:
+            return None
+        attributes = {
+            "messaging.system": "gcp_pubsub",
+            "messaging.operation.type": "send",
+            "messaging.message.id": event.id,
+            "fairdrop.committed_at": rfc3339(event.time),
+            ORDER_ID: event.order_id,
+        }
+        return self._traces.after(event.traceparent, f"publish {event.type}", SpanKind.PRODUCER, attributes)
+
     def _advance(
         self, transaction: Transaction, known: Mapping[int, Cursor], advanced: Mapping[int, Cursor]
     ) -> frozenset[int]:
@@ -155,7 +179,7 @@ def _database_time(database: FairdropDatabase) -> datetime:
 
 def as_event(row: OutboxRow, event_id: str) -> Event:
     """The event of a row."""
-    return Event(row.event_type, row.order_id, event_id, row.created_at, orjson.loads(row.payload))
+    return Event(row.event_type, row.order_id, event_id, row.created_at, orjson.loads(row.payload), row.traceparent)
 
 
 def order_event_id(row: OutboxRow) -> str:

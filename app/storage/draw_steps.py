@@ -21,7 +21,8 @@ from app.domain.settlement import due_at
 from app.domain.states import HOLDING, Status, Transition, Trigger, transition
 from app.domain.stock import Cause, StockBook
 from app.storage.draw import find_draw, read_seed, write_draw
-from app.storage.orders import EVENTS, OUTBOX, payload
+from app.storage.orders import EVENTS, payload
+from app.storage.outbox import OUTBOX
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, insert, moment, number, text, update
 from app.storage.sales import change_sale, find_sale
 from app.storage.stock import read_shards, write_shards

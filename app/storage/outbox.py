@@ -1,6 +1,6 @@
-"""The outbox as a log: read after a cursor, and the cursors. The same tables in the orders' and the payments' database."""
+"""The outbox as a log: appended to, and read after a cursor; and the cursors. The same tables in both databases."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,16 +8,19 @@ from typing import Any
 from google.cloud.spanner_v1 import COMMIT_TIMESTAMP, KeyRange, KeySet
 from google.cloud.spanner_v1.snapshot import Snapshot
 from google.cloud.spanner_v1.transaction import Transaction
+from google.protobuf.struct_pb2 import Value
 
 from app.storage.database import read_timestamp
+from app.storage.rows import insert, text
 
-_ROW = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "EventType", "Payload")
+OUTBOX = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "EventType", "Payload")
+_ROW = (*OUTBOX, "Traceparent")
 _CURSOR = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "Published")
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One event as its transaction wrote it. `payload` is JSON text."""
+    """One event as its transaction wrote it. `payload` is JSON text; `traceparent` names the span that it continues, if any."""
 
     shard: int
     created_at: datetime
@@ -25,6 +28,7 @@ class OutboxRow:
     event_seq: int
     event_type: str
     payload: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,21 @@ class Cursor:
     def after(self, row: OutboxRow, rows: int) -> "Cursor":
         """The cursor once this row, and `rows` of them, were published."""
         return Cursor(self.shard, row.created_at, row.order_id, row.event_seq, self.published + rows)
+
+
+def append_outbox(transaction: Transaction, rows: Iterable[tuple[Sequence[Value], str | None]]) -> None:
+    """Buffer rows of OUTBOX, each with the traceparent that its event continues. What is not traced is spared the column."""
+    plain: list[Sequence[Value]] = []
+    traced: list[Sequence[Value]] = []
+    for row, traceparent in rows:
+        if traceparent is None:
+            plain.append(row)
+        else:
+            traced.append((*row, text(traceparent)))
+    if plain:
+        insert(transaction, "Outbox", OUTBOX, plain)
+    if traced:
+        insert(transaction, "Outbox", _ROW, traced)
 
 
 def read_cursors(reads: Any, shards: Iterable[int]) -> dict[int, Cursor]:

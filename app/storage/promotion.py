@@ -12,7 +12,8 @@ from app.domain.promotion import Promotion, WaitingOrder
 from app.domain.sale import Sale
 from app.domain.settlement import due_at
 from app.domain.stock import ShardState
-from app.storage.orders import EVENTS, OUTBOX, payload
+from app.storage.orders import EVENTS, payload
+from app.storage.outbox import append_outbox
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, insert, moment, number, text, update
 
 WAITING_PAGE = 500
@@ -60,21 +61,21 @@ def write_promotion(
     if not promotion.orders:
         return
     keys = KeySet(keys=[[order.customer_id, sale.sale_id, order.order_id] for order in promotion.orders])
-    columns = ("CustomerId", "OrderId", "EventSeq", "PaymentMethod", "UnitPriceMinor")
+    columns = ("CustomerId", "OrderId", "EventSeq", "PaymentMethod", "UnitPriceMinor", "Traceparent")
     stored = {(row[0], row[1]): row for row in transaction.read("Orders", columns, keys)}
     due = moment(due_at(sale, promotion.status, promotion.trigger, database_time))
     sale_id, status, event = text(sale.sale_id), text(promotion.status.value), text(promotion.event)
     trigger, by = text(promotion.trigger.value), text(actor)
     order_rows, event_rows, outbox_rows = [], [], []
     for order in promotion.orders:
-        _, _, event_seq, method, price = stored[(order.customer_id, order.order_id)]
+        _, _, event_seq, method, price, traceparent = stored[(order.customer_id, order.order_id)]
         customer, order_id, seq = text(order.customer_id), text(order.order_id), number(event_seq + 1)
         order_rows.append((customer, sale_id, order_id, status, due, NULL, seq, COMMIT_TIMESTAMP))
         event_rows.append((customer, sale_id, order_id, seq, status, trigger, by, NULL, COMMIT_TIMESTAMP))
         body = payload(order, sale, promotion.status, price, method)
         shard = number(outbox_shard(sale.sale_id, order.shard_id))
-        outbox_rows.append((shard, COMMIT_TIMESTAMP, order_id, seq, event, text(body)))
+        outbox_rows.append(((shard, COMMIT_TIMESTAMP, order_id, seq, event, text(body)), traceparent))
     changed = ("CustomerId", "SaleId", "OrderId", "Status", "DueAt", "WaitlistedAt", "EventSeq", "UpdatedAt")
     update(transaction, "Orders", changed, order_rows)
     insert(transaction, "OrderEvents", EVENTS, event_rows)
-    insert(transaction, "Outbox", OUTBOX, outbox_rows)
+    append_outbox(transaction, outbox_rows)

@@ -23,7 +23,8 @@ from app.domain.settlement import (
     share_out,
 )
 from app.domain.stock import Cause, StockBook
-from app.storage.orders import EVENTS, ORDER_COLUMNS, OUTBOX, order_of_row, payload
+from app.storage.orders import EVENTS, ORDER_COLUMNS, order_of_row, payload
+from app.storage.outbox import append_outbox
 from app.storage.promotion import waitlist, write_promotion
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, insert, moment, number, text, update
 from app.storage.sales import find_sale
@@ -32,7 +33,7 @@ from app.storage.stock import read_shards, read_some_shards, write_shards
 MAX_REASON_LENGTH = 200
 """Of the column."""
 
-_RECORD = (*ORDER_COLUMNS, "PaymentMethod")
+_RECORD = (*ORDER_COLUMNS, "PaymentMethod", "Traceparent")
 _CHANGED = (
     "CustomerId",
     "SaleId",
@@ -77,9 +78,9 @@ def waiting_keys(reads: Any, sale_id: str, at_most: int) -> list[OrderKey]:
 def _read_records(transaction: Transaction, orders: Iterable[OrderKey]) -> Mapping[OrderKey, OrderRecord]:
     keys = KeySet(keys=[[key.customer_id, key.sale_id, key.order_id] for key in orders])
     records: dict[OrderKey, OrderRecord] = {}
-    for *row, method in transaction.read("Orders", _RECORD, keys):
+    for *row, method, traceparent in transaction.read("Orders", _RECORD, keys):
         order = order_of_row(row)
-        records[OrderKey(order.customer_id, order.sale_id, order.order_id)] = OrderRecord(order, method)
+        records[OrderKey(order.customer_id, order.sale_id, order.order_id)] = OrderRecord(order, method, traceparent)
     return records
 
 
@@ -120,7 +121,7 @@ def _write_steps(transaction: Transaction, sale: Sale, steps: Sequence[Step]) ->
     ]
     update(transaction, "Orders", _CHANGED, order_rows)
     insert(transaction, "OrderEvents", EVENTS, (_event_row(step) for step in steps))
-    insert(transaction, "Outbox", OUTBOX, (_outbox_row(sale, step) for step in steps))
+    append_outbox(transaction, ((_outbox_row(sale, step), step.traceparent) for step in steps))
 
 
 def _event_row(step: Step) -> Sequence[Any]:

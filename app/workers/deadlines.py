@@ -10,6 +10,7 @@ from app.services.leases import LeaseKeeper
 from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import connect
+from app.tracing.spans import NO_TRACES, Traces
 from app.workers.loop import keep_going
 from app.workers.metrics import Reading, outbox_reading, serve_metrics
 
@@ -20,7 +21,7 @@ IDLE_SECONDS = 0.5
 """Between two looks when nothing is due: one read for some hundred stock shards."""
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, _traces: Traces = NO_TRACES) -> None:
     """Settle what is due until told to stop; then others take over at once."""
     database, clock = connect(settings), DatabaseClock()
     leases = LeaseKeeper(database, clock, GROUP, SLOTS, settings.lease_seconds)

@@ -13,6 +13,8 @@ from app.logs import start_logging
 from app.messaging.broker import BrokerUnavailable
 from app.settings import Settings, load_settings
 from app.storage.database import Conflict
+from app.tracing.export import start_traces
+from app.tracing.spans import Traces
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 SAY_EVERY_SECONDS = 30.0
 
-Body = Callable[[Settings, threading.Event], None]
+Body = Callable[[Settings, threading.Event, Traces], None]
 
 
 def run_worker(name: str, body: Body) -> None:
@@ -38,7 +40,11 @@ def run_worker(name: str, body: Body) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     log.info("%s: started", name)
-    body(settings, stop)
+    traces, flush = start_traces(settings, name)
+    try:
+        body(settings, stop, traces)
+    finally:
+        flush()
     log.info("%s: stopped", name)
 
 

@@ -12,6 +12,7 @@ from app.payments.service import PaymentService
 from app.payments.store import SpannerBooks
 from app.settings import Settings
 from app.storage.database import connect
+from app.tracing.spans import NO_TRACES, Traces
 from app.workers.loop import keep_going
 from app.workers.metrics import consumer_readings, outbox_reading, serve_metrics
 from app.workers.topics import Step, TopicsFirst
@@ -23,13 +24,13 @@ BATCHES_AT_ONCE = 4
 """A batch lasts as long as its slowest answer, which may be a time-out or two; meanwhile the next ones go on."""
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, traces: Traces = NO_TRACES) -> None:
     """Handle order events until told to stop. Raises GatewayMisconfigured before anything is taken."""
     gateway = gateway_of(settings)
     database = connect(settings, settings.payments_database)
     books = SpannerBooks(database)
-    service = PaymentService(books, gateway, concurrency=settings.gateway_concurrency, stop=stop)
-    consumers = [Consumer(settings.broker_project, ORDER_EVENTS) for _ in range(BATCHES_AT_ONCE)]
+    service = PaymentService(books, gateway, concurrency=settings.gateway_concurrency, stop=stop, traces=traces)
+    consumers = [Consumer(settings.broker_project, ORDER_EVENTS, traces) for _ in range(BATCHES_AT_ONCE)]
     topics = TopicsFirst(settings.broker_project)
     steps: list[Step] = [partial(consumer.step, service.handle) for consumer in consumers]
     steps[0] = _sweeping_too(steps[0], service)

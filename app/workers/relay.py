@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, connect
 from app.storage.outbox import OutboxRow
+from app.tracing.spans import NO_TRACES, Traces
 from app.workers.loop import keep_going
 from app.workers.metrics import Reading, outbox_reading, serve_metrics
 from app.workers.topics import TopicsFirst
@@ -30,16 +31,16 @@ LONGEST_IDLE_SECONDS = 0.25
 SAY_EVERY_SECONDS = 60.0
 
 
-def orders_relay(settings: Settings, stop: threading.Event) -> None:
+def orders_relay(settings: Settings, stop: threading.Event, traces: Traces = NO_TRACES) -> None:
     """Publish the order service's events until told to stop."""
     publisher = Publisher(settings.broker_project, ORDER_EVENTS.topic, ORDERS_SOURCE)
-    _run(settings, connect(settings), publisher, order_event_id, stop)
+    _run(settings, connect(settings), publisher, order_event_id, stop, traces)
 
 
-def payments_relay(settings: Settings, stop: threading.Event) -> None:
+def payments_relay(settings: Settings, stop: threading.Event, traces: Traces = NO_TRACES) -> None:
     """Publish the payment service's events until told to stop."""
     publisher = Publisher(settings.broker_project, PAYMENT_EVENTS.topic, PAYMENTS_SOURCE)
-    _run(settings, connect(settings, settings.payments_database), publisher, payment_event_id, stop)
+    _run(settings, connect(settings, settings.payments_database), publisher, payment_event_id, stop, traces)
 
 
 def _run(
@@ -48,10 +49,11 @@ def _run(
     publisher: Publisher,
     event_id: Callable[[OutboxRow], str],
     stop: threading.Event,
+    traces: Traces,
 ) -> None:
     clock = DatabaseClock()
     leases = LeaseKeeper(database, clock, GROUP, SLOTS, settings.lease_seconds)
-    relay = Relay(database, clock, leases, publisher, event_id, settings.relay_duplicate_share)
+    relay = Relay(database, clock, leases, publisher, event_id, settings.relay_duplicate_share, traces)
     step = _Step(relay)
     serve_metrics(
         settings,

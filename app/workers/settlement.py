@@ -11,6 +11,7 @@ from app.services.payment_events import PaymentEvents
 from app.settings import Settings
 from app.storage.clock import DatabaseClock
 from app.storage.database import connect
+from app.tracing.spans import NO_TRACES, Traces
 from app.workers.loop import keep_going
 from app.workers.metrics import consumer_readings, serve_metrics
 from app.workers.topics import TopicsFirst
@@ -21,10 +22,10 @@ IDLE_SECONDS = 0.05
 """A pull waits for a first message by itself; this only keeps a broker that answers at once from being asked in a circle."""
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, traces: Traces = NO_TRACES) -> None:
     """Settle payment events until told to stop; a batch that is in flight is finished."""
     events = PaymentEvents(connect(settings), DatabaseClock(), holder_name())
-    consumer = Consumer(settings.broker_project, PAYMENT_EVENTS)
+    consumer = Consumer(settings.broker_project, PAYMENT_EVENTS, traces)
     step = TopicsFirst(settings.broker_project).before(partial(consumer.step, events.handle))
     serve_metrics(settings, *consumer_readings(consumer))
     keep_going(step, stop, IDLE_SECONDS)

@@ -243,7 +243,7 @@ _MUTANTS = (
         "a promotion has no outbox row",
         "one shard",
         replay.OUTBOX_ROW,
-        [Edit("storage/promotion.py", '    insert(transaction, "Outbox", OUTBOX, outbox_rows)\n', "")],
+        [Edit("storage/promotion.py", "    append_outbox(transaction, outbox_rows)\n", "")],
     ),
     Mutant(
         "sold out is said from a memory that never grows old",

@@ -12,6 +12,7 @@ from app.payments.asking import Patience
 from app.payments.gateways import Approved, Declined, Outcome, Request, Unknown
 from app.payments.payment import Answer, Payment, PaymentEvent, Terms, Wish, advance
 from app.payments.store import Recorded
+from app.tracing.spans import NOT_TRACED
 
 QUICK = Patience(tries=3, first_wait_seconds=0.001, longest_wait_seconds=0.01, budget_seconds=30.0)
 START = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -139,9 +140,13 @@ class MemoryBooks:
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
     now: datetime = START
+    traceparents: dict[str, str] = field(default_factory=dict)
 
-    def advance(self, wishes: Mapping[str, Wish], answers: Mapping[str, Answer]) -> Recorded:
+    def advance(
+        self, wishes: Mapping[str, Wish], answers: Mapping[str, Answer], traceparents: Mapping[str, str] = NOT_TRACED
+    ) -> Recorded:
         self.before()
+        self.traceparents.update(traceparents)
         self.now += timedelta(seconds=1)
         touched = {*wishes, *answers}
         for order_id in touched:

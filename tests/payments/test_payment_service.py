@@ -303,10 +303,10 @@ def test_a_worker_that_dies_between_the_gateway_and_the_books_is_taken_up_by_the
         pass
 
     class DyingBooks(SpannerBooks):
-        def advance(self, wishes, answers):  # type: ignore[no-untyped-def]
+        def advance(self, wishes, answers, *more):  # type: ignore[no-untyped-def]
             if answers:
                 raise Dies
-            return super().advance(wishes, answers)
+            return super().advance(wishes, answers, *more)
 
     (order_id,) = order_ids(1)
     dying = service_at(honest, DyingBooks(payments_database))
