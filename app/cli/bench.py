@@ -20,6 +20,7 @@ MEASURES = {
     "workers": "measures:workers",
     "memory": "measures:memory",
     "budget": "budget:budget",
+    "telemetry": "telemetry:telemetry",
     "peers": "measures_peers:peers",
     "money": "money:money",
     "stored": "stored:stored",
@@ -58,6 +59,7 @@ def bench(names: tuple[str, ...], buyers: int, rounds: int, entries: int, as_jso
     money     settlement, release with promotion, and the relay, against placement
     memory    a worker's memory early and late in a rush
     budget    processor time of a worker an order, step by step
+    telemetry orders with traces, figures, tags and logs as by default, against none of them
     peers     the same order on PostgreSQL and on Redis, where these are installed; one and two workers
     stored    orders a second with 1,000,000 orders stored against none (takes minutes and some 12 GB)
     draw      a lottery of 1,000,000 entries: draw, export, verification, and their memory (takes minutes and some 12 GB)
