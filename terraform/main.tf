@@ -5,6 +5,7 @@ resource "google_project_service" "needed" {
     "artifactregistry.googleapis.com",
     "billingbudgets.googleapis.com",
     "cloudscheduler.googleapis.com",
+    "cloudtrace.googleapis.com",
     "compute.googleapis.com",
     "iam.googleapis.com",
     "iamcredentials.googleapis.com",
@@ -15,6 +16,7 @@ resource "google_project_service" "needed" {
     "secretmanager.googleapis.com",
     "spanner.googleapis.com",
     "sts.googleapis.com",
+    "telemetry.googleapis.com",
   ])
 
   project            = var.project_id
@@ -135,6 +137,7 @@ module "run" {
     FAIRDROP_AUTH_ISSUER       = var.auth.issuer
     FAIRDROP_AUTH_AUDIENCE     = var.auth.audience
     FAIRDROP_AUTH_JWKS_URL     = var.auth.jwks_url
+    FAIRDROP_TRACES            = "cloud"
   }
 
   # With who may use them: an instance that may not read its database is never ready.

@@ -25,6 +25,13 @@ def test_every_setting_that_terraform_sets_exists() -> None:
     assert {"FAIRDROP_ENVIRONMENT", "FAIRDROP_AUTH_JWKS_URL", "FAIRDROP_STRIPE_API_KEY"} <= named
 
 
+def test_production_sends_its_traces_and_every_process_may() -> None:
+    (destination,) = re.findall(r'FAIRDROP_TRACES += "(\w+)"', (TERRAFORM / "main.tf").read_text())
+    assert Settings(traces=destination).traces != "off"
+    granted = read_module(TERRAFORM / "modules" / "identities").resources["google_project_iam_member", "writes_traces"]
+    assert "local.runtimes" in str(granted["for_each"])
+
+
 def test_the_topics_and_subscriptions_are_those_of_the_code() -> None:
     declared = {
         literal(f'"{name}"' if not name.startswith('"') else name): (literal(of["topic"]), of["ordered"])

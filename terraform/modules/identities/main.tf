@@ -67,6 +67,15 @@ resource "google_service_account_iam_member" "scaler_acts_as" {
   member             = google_service_account.process["scheduler"].member
 }
 
+# Spans go to Cloud Trace by Google's OTLP endpoint, which has roles of its own.
+resource "google_project_iam_member" "writes_traces" {
+  for_each = toset(local.runtimes)
+
+  project = var.project_id
+  role    = "roles/telemetry.tracesWriter"
+  member  = google_service_account.process[each.key].member
+}
+
 # Spanner's client library and the Prometheus sidecar write their figures.
 resource "google_project_iam_member" "writes_metrics" {
   for_each = toset(local.runtimes)
