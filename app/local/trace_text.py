@@ -1,7 +1,6 @@
-"""A trace as lines of text: a tree, each span with when it began, how long it took, whose it is and what it says that is new."""
+"""A trace as lines of text: a tree, each span with when it began, how long it took, whose it is and what it says; an id once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from app.local.collector import SeenSpan
 
@@ -24,7 +23,7 @@ def trace_lines(trace_id: str, spans: Iterable[SeenSpan]) -> Iterator[str]:
     begin = min(span.started_ns for span in roots)
     yield f"trace {trace_id}"
     for root in _in_order(roots):
-        yield from _lines(root, begin, children, known, {}, 0, follows_links=True)
+        yield from _lines(root, begin, children, known, frozenset(), 0, follows_links=True)
 
 
 def _lines(
@@ -32,14 +31,14 @@ def _lines(
     begin: int,
     children: Mapping[tuple[str, str], Sequence[SeenSpan]],
     known: Mapping[tuple[str, str], SeenSpan],
-    above: Mapping[str, Any],
+    above: frozenset[str],
     depth: int,
     *,
     follows_links: bool,
     mark: str = "",
 ) -> Iterator[str]:
     yield _line(span, begin, above, depth, mark)
-    above = {**above, **span.attributes}
+    above = above | {name for name in span.attributes if name.endswith(".id")}
     if follows_links:
         for link in span.links:
             if link in known and link[0] != span.trace_id:
@@ -51,12 +50,12 @@ def _lines(
         yield from _lines(child, begin, children, known, above, depth + 1, follows_links=follows_links)
 
 
-def _line(span: SeenSpan, begin: int, above: Mapping[str, Any], depth: int, mark: str) -> str:
+def _line(span: SeenSpan, begin: int, above: frozenset[str], depth: int, mark: str) -> str:
     after, took = (span.started_ns - begin) / _NS_PER_MS, (span.ended_ns - span.started_ns) / _NS_PER_MS
     told = " ".join(
         f"{name.removeprefix('fairdrop.')}={value}"
         for name, value in sorted(span.attributes.items())
-        if not name.startswith(_HIDDEN) and above.get(name) != value
+        if not name.startswith(_HIDDEN) and name not in above
     )
     failed = " FAILED" if span.is_failed else ""
     service = span.service.removeprefix("fairdrop-")

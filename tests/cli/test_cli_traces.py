@@ -31,19 +31,19 @@ def span(trace_id: str, span_id: str, parent: str, name: str, at_ms: int, took_m
 
 def test_a_trace_is_a_tree_with_its_batch_under_the_order_that_rode_in_it() -> None:
     spans = [
-        span(ONE, "3", "2", "publish order.reserved", 30, 5, order="o-1", lag=2),
+        span(ONE, "3", "2", "publish order.reserved", 30, 5, outcome="Done", **{"order.id": "o-1"}),
         span(ONE, "1", "caller", "POST", 10, 20),
-        span(ONE, "2", "1", "take order", 11, 18, link=(OTHER, "7"), order="o-1"),
+        span(ONE, "2", "1", "take order", 11, 18, link=(OTHER, "7"), **{"order.id": "o-1"}),
         span(OTHER, "7", "", "place batch", 12, 10, link=(ONE, "2"), orders=3),
         span(OTHER, "8", "7", "commit", 15, 6),
     ]
     assert list(trace_lines(ONE, spans)) == [
         f"trace {ONE}",
         "      0.0 ms     20.0 ms  POST [api]",
-        "      1.0 ms     18.0 ms    take order [api] order=o-1",
+        "      1.0 ms     18.0 ms    take order [api] order.id=o-1",
         "      2.0 ms     10.0 ms      linked: place batch [api] orders=3",
         "      5.0 ms      6.0 ms        commit [api]",
-        "     20.0 ms      5.0 ms      publish order.reserved [api] lag=2",
+        "     20.0 ms      5.0 ms      publish order.reserved [api] outcome=Done",
     ]
 
 
