@@ -168,8 +168,8 @@ def one_thread() -> Iterator[_Wire]:
     def through_the_wire(client: _BoundedClient, *args: Any, **kwargs: Any) -> Any:
         return wire.commit(lambda: commit(client, *args, **kwargs))
 
-    def at_once(queue: Any, request: Any, deadline: float) -> Any:
-        ticket = Ticket(request, deadline, queue._concurrency.waiter())
+    def at_once(queue: Any, request: Any, deadline: float, span: Any = None) -> Any:
+        ticket = Ticket(request, deadline, queue._concurrency.waiter(), span)
         queue._run([ticket])
         return ticket
 
