@@ -8,10 +8,9 @@ from typing import Any
 from google.cloud.spanner_v1 import COMMIT_TIMESTAMP, KeyRange, KeySet
 from google.cloud.spanner_v1.snapshot import Snapshot
 from google.cloud.spanner_v1.transaction import Transaction
-from google.protobuf.struct_pb2 import Value
 
 from app.storage.database import read_timestamp
-from app.storage.rows import insert, text
+from app.storage.rows import Value, insert, text
 
 OUTBOX = ("OutboxShard", "CreatedAt", "OrderId", "EventSeq", "EventType", "Payload")
 _ROW = (*OUTBOX, "Traceparent")
