@@ -20,7 +20,8 @@ from app.settings import Settings, load_settings
 ISSUER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 HEADER = {"kid": "issuer"}
-NOW = time.time()
+NOW = 1_800_000_000
+"""Fixed: test ids must be the same in all the processes that share a run."""
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,8 @@ def claims(settings: Settings, **changes: Any) -> dict[str, Any]:
         "iss": settings.auth_issuer,
         "aud": settings.auth_audience,
         "sub": "b",
-        "iat": int(NOW),
-        "exp": int(NOW) + 9,
+        "iat": NOW,
+        "exp": NOW + 9,
     }
     return {name: value for name, value in {**good, **changes}.items() if value is not ...}
 
@@ -99,14 +100,14 @@ def said_of(verifier: TokenVerifier, token: str) -> Any:
         {"sub": "nul\0"},
         {"exp": ...},
         {"exp": None},
-        {"exp": int(NOW) - 1},
+        {"exp": NOW - 1},
         {"exp": "soon"},
         {"exp": True},
         {"exp": 1e300},
         {"iat": ...},
-        {"iat": int(NOW + ISSUER_AHEAD_SECONDS) + 5},
-        {"nbf": int(NOW + ISSUER_AHEAD_SECONDS) + 5},
-        {"nbf": int(NOW)},
+        {"iat": NOW + int(ISSUER_AHEAD_SECONDS) + 5},
+        {"nbf": NOW + int(ISSUER_AHEAD_SECONDS) + 5},
+        {"nbf": NOW},
         {"jti": "1"},
         {"jti": 1},
     ],
