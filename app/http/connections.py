@@ -245,6 +245,8 @@ class Connection:
         """Close it."""
         if self._first is not None:
             self._first.close()
+            # It knows us, too: two that know each other wait for the collector, which hardly ever comes.
+            self._first = None
         self._socket.close()
 
     def setblocking(self, _flag: bool) -> None:

@@ -1,5 +1,7 @@
 """Requests are let in as they came, and orders too many are answered between two steps of the hub."""
 
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,6 +144,27 @@ def test_a_process_that_is_about_to_end_refuses_nobody_unread(ends: Ends) -> Non
     ends.lobby.is_closed = True
     ends.wait()
     assert ends.let_in == [(0, ORDER)]
+
+
+def test_a_connection_that_is_over_leaves_nothing_to_the_collector(gate: Gate) -> None:
+    client, ours = socket.socketpair()
+    lobby = Lobby(1)
+    lobby.enter()
+    connection = Connection(ours, lobby, PATIENCE_SECONDS)
+    connection.receive_first_by(Porter(gevent.get_hub(), gate, lobby, lambda: ANSWER).door(ours, connection.renew))
+    client.sendall(LOOK)
+    assert connection.recv(8_192) == LOOK
+    over = weakref.ref(ours)
+    gc.disable()
+    try:
+        connection.close()
+        lobby.leave(connection)
+        del connection, ours
+        gevent.sleep(0)  # a socket is closed by the hub
+        assert over() is None
+    finally:
+        gc.enable()
+        client.close()
 
 
 def test_a_client_that_hangs_up_is_heard_of_and_an_idle_one_is_waited_for_no_longer(
