@@ -13,6 +13,10 @@ from app.tracing.spans import Traces, failed
 TRACED_PATHS = "/v1/"
 """Health checks and pages tell nobody anything by a trace."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+OTHER_METHOD = "_OTHER"
+"""As OpenTelemetry calls whatever else a client puts in a method's place."""
+
 _SPAN = "fairdrop.span"
 _FAULT = 500
 
@@ -66,7 +70,8 @@ class _Traced:
     def __call__(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
         if not environ["PATH_INFO"].startswith(TRACED_PATHS):
             return self._inner(environ, start_response)
-        method: str = environ["REQUEST_METHOD"]
+        sent: str = environ["REQUEST_METHOD"]
+        method = sent if sent in METHODS else OTHER_METHOD
         span = self._traces.request(caller(environ), method, {"http.request.method": method})
         if span is None:
             return self._inner(environ, start_response)

@@ -127,7 +127,7 @@ class Placement:
         try:
             deadline = entered + self._settings.request_deadline_seconds
             order = order_id(sale_id, customer_id, idempotency_key)
-            wait = None if span is None else self._traces.under(span, WAIT_SPAN, {ORDER_ID: order, SALE_ID: sale_id})
+            wait = None if span is None else self._traces.under(span, WAIT_SPAN, {ORDER_ID: order})
             request = OrderRequest(
                 customer_id,
                 order,
@@ -147,6 +147,9 @@ class Placement:
     def _place(self, sale_id: str, request: OrderRequest, deadline: float, wait: Span | None = None) -> Taken:
         units = request.units
         counter = self._counter(sale_id)
+        if wait is not None:
+            # Not before there is such a sale: until then it is what a client typed.
+            wait.set_attribute(SALE_ID, sale_id)
         sight = counter.watch.sight
         if sight is None or sight.refusal(units, self.clock) is not None:
             # Only a no is taken from a sight, and only from a fresh one; a yes is for the transaction to say.

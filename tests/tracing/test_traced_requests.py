@@ -90,6 +90,14 @@ def test_an_address_that_does_not_exist_is_not_repeated() -> None:
     assert "anna" not in repr(traces.by_name["GET"].to_json())
 
 
+def test_what_stands_where_a_method_should_is_not_repeated() -> None:
+    traces = MemoryTraces()
+    app, _ = app_with(traces)
+    assert app.test_client().open("/v1/orders/1", method="ANNA").status_code == 405
+    assert list(traces.by_name) == ["_OTHER"]
+    assert "ANNA" not in traces.by_name["_OTHER"].to_json()
+
+
 def test_without_traces_the_app_is_as_it_was() -> None:
     app = Flask("plain")
     before = app.wsgi_app
