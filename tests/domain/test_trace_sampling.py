@@ -19,6 +19,8 @@ TRACED, PASSED_ON = TraceContext(TRACE, SPAN, True), TraceContext(TRACE, SPAN, F
         (f"00-{TRACE}-{SPAN}-00", PASSED_ON),
         (f"00-{TRACE}-{SPAN}-03", TRACED),
         (f"cc-{TRACE}-{SPAN}-01-what-comes-later", TRACED),
+        (f"00-{TRACE}-{SPAN}-01-what-comes-later", None),
+        (f"00-{TRACE}-{SPAN}-01-", None),
         (f"ff-{TRACE}-{SPAN}-01", None),
         (f"00-{TRACE.upper()}-{SPAN}-01", None),
         (f"00-{'0' * 32}-{SPAN}-01", None),
