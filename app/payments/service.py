@@ -11,7 +11,7 @@ from app.payments.gateways import Gateway, Unknown
 from app.payments.order_events import OrderEventRefused, wish_of
 from app.payments.payment import Answer, Payment, Wish
 from app.payments.states import FOR_A_PERSON, IN_PROGRESS, further
-from app.payments.store import Books, Recorded
+from app.payments.store import Books, OpenPlace, Recorded
 from app.tracing.spans import NO_TRACES, NOT_TRACED, Traces
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ OVERDUE_SECONDS = 600
 """An answer that is owed for so long is not on its way: a message would have been delivered ten times by then."""
 
 SWEEP_LIMIT = 500
+"""Of one sweep; when there are more, the next goes on after them. What waits for a person may be as many, and never rests."""
 
 TERMS_DIFFER = "the order's terms are not those it had in an earlier event"
 
@@ -43,6 +44,7 @@ class PaymentService:
         """No call is made yet. Once `stop` is set, what is in flight is finished and the rest is left for redelivery."""
         self._books = books
         self._asker = Asker(gateway, concurrency, patience or Patience(), stop or threading.Event(), traces)
+        self._sweep_after: OpenPlace | None = None
 
     def close(self) -> None:
         """Wait for the calls in flight."""
@@ -88,9 +90,11 @@ class PaymentService:
     def sweep(self) -> int:
         """Ask again about payments of which no message may be left to remind us, and log what is left; how many rest now.
 
-        There should be none: a message is acknowledged when its payment rests. Raises StorageUnavailable.
+        Those open the longest come first; when there are more than SWEEP_LIMIT, the next sweep goes on after them. There should be
+        none: a message is acknowledged when its payment rests. Raises StorageUnavailable. For one thread at a time.
         """
-        overdue = self._books.overdue(OVERDUE_SECONDS, SWEEP_LIMIT)
+        overdue = self._books.overdue(OVERDUE_SECONDS, SWEEP_LIMIT, self._sweep_after)
+        self._sweep_after = _last_place(overdue.payments)
         if not overdue.payments:
             return 0
         payments = self._settle(overdue)
@@ -143,6 +147,13 @@ def _merge(wishes: dict[str, Wish], wish: Wish) -> bool:
     terms = earlier.terms if earlier.terms.payment_method is not None else wish.terms
     wishes[order_id] = Wish(terms, further(earlier.wanted, wish.wanted))
     return True
+
+
+def _last_place(payments: Mapping[str, Payment]) -> OpenPlace | None:
+    """Where a sweep of so many ended, when there may be more behind it; None when it saw the last."""
+    if len(payments) < SWEEP_LIMIT:
+        return None
+    return max((p.open_since, order_id) for order_id, p in payments.items() if p.open_since is not None)
 
 
 def _verdict(payment: Payment, wish: Wish) -> Done | Retry | Poison:

@@ -25,6 +25,9 @@ _READ = (*_TERMS, *_MOVING)
 _INSERT = (*_READ, "UpdatedAt", "OutboxShard", "CreatedAt")
 _UPDATE = ("OrderId", *_MOVING, "UpdatedAt")
 
+NO_LIMIT = 0
+"""Of a read, as the client library has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -32,6 +35,10 @@ class Recorded:
 
     payments: Mapping[str, Payment]
     at: datetime
+
+
+OpenPlace = tuple[datetime, str]
+"""Of a payment among the open ones: since when it is open, and its order's id."""
 
 
 class Books(Protocol):
@@ -50,8 +57,10 @@ class Books(Protocol):
     def find(self, order_ids: Iterable[str]) -> Recorded:
         """Those of these payments that there are."""
 
-    def overdue(self, seconds: float, at_most: int) -> Recorded:
-        """Payments that have been open for longer than that, by the books' clock."""
+    def overdue(self, seconds: float, at_most: int, after: OpenPlace | None = None) -> Recorded:
+        """Payments that have been open for longer than that by the books' clock, the longest first; only those after a place, if
+        one is given.
+        """
 
 
 class SpannerBooks:
@@ -79,13 +88,13 @@ class SpannerBooks:
             payments = [_payment(row) for row in rows]
             return Recorded({p.terms.order_id: p for p in payments}, read_timestamp(rows))
 
-    def overdue(self, seconds: float, at_most: int) -> Recorded:
+    def overdue(self, seconds: float, at_most: int, after: OpenPlace | None = None) -> Recorded:
         """Three short reads at one timestamp, without locks: of the time, of the index, of the rows."""
         with snapshot(self._database) as reads:
             nothing = reads.read("Payments", ("OrderId",), KeySet(keys=[[""]]))
             list(nothing)
             now = read_timestamp(nothing)
-            found = open_payments(reads, now - timedelta(seconds=seconds), at_most)
+            found = open_payments(reads, now - timedelta(seconds=seconds), at_most, after)
             return Recorded({p.terms.order_id: p for p in found}, now)
 
 
@@ -117,23 +126,30 @@ def advance_payments(
     return after
 
 
-def open_payments(reads: Any, before: datetime, at_most: int) -> list[Payment]:
-    """Up to `at_most` payments that have been open since before then, those open the longest: the gateway owes an answer, or a
-    person must look.
+def open_payments(reads: Any, before: datetime, at_most: int, after: OpenPlace | None = None) -> list[Payment]:
+    """Up to `at_most` payments that have been open since before then, those open the longest, `after` a place among them: the
+    gateway owes an answer, or a person must look.
 
     There should be none that is older than a message's redelivery. Two short reads; when there are more than `at_most`, one more of
-    so many index rows each outbox shard, for the index is by shard first.
+    so many index rows each outbox shard, for the index is by shard first. With `after` one more, of what one commit opened.
     """
-    ranges = [KeyRange(start_closed=[shard], end_open=[shard, before]) for shard in range(OUTBOX_SHARD_COUNT)]
+    shards = range(OUTBOX_SHARD_COUNT)
+    level: list[OpenPlace] = []
+    ranges = [KeyRange(start_closed=[shard], end_open=[shard, before]) for shard in shards]
+    if after is not None:
+        since, _ = after
+        together = [KeyRange(start_closed=[shard, since], end_closed=[shard, since]) for shard in shards]
+        level = [place for place in _open_since(reads, together, NO_LIMIT) if place > after]
+        ranges = [KeyRange(start_open=[shard, since], end_open=[shard, before]) for shard in shards]
     found = _open_since(reads, ranges, at_most)
     if len(found) == at_most:
         found = [each for one in ranges for each in _open_since(reads, [one], at_most)]
-    longest = [order_id for _, order_id in sorted(found)[:at_most]]
+    longest = [order_id for _, order_id in sorted(level + found)[:at_most]]
     place = {order_id: number for number, order_id in enumerate(longest)}
     return sorted(_read(reads, longest), key=lambda payment: place[payment.terms.order_id])
 
 
-def _open_since(reads: Any, ranges: Sequence[KeyRange], at_most: int) -> list[tuple[datetime, str]]:
+def _open_since(reads: Any, ranges: Sequence[KeyRange], at_most: int) -> list[OpenPlace]:
     columns = ("OpenSince", "OrderId")
     rows = reads.read("Payments", columns, KeySet(ranges=ranges), index="PaymentsByOpenSince", limit=at_most)
     return [(since, order_id) for since, order_id in rows]

@@ -11,7 +11,7 @@ from app.messaging.events import Event
 from app.payments.asking import Patience
 from app.payments.gateways import Approved, Declined, Outcome, Request, Unknown
 from app.payments.payment import Answer, Payment, PaymentEvent, Terms, Wish, advance
-from app.payments.store import Recorded
+from app.payments.store import OpenPlace, Recorded
 from app.tracing.spans import NOT_TRACED
 
 QUICK = Patience(tries=3, first_wait_seconds=0.001, longest_wait_seconds=0.01, budget_seconds=30.0)
@@ -160,7 +160,8 @@ class MemoryBooks:
     def find(self, order_ids: Iterable[str]) -> Recorded:
         return Recorded({o: self.payments[o] for o in order_ids if o in self.payments}, self.now)
 
-    def overdue(self, seconds: float, at_most: int) -> Recorded:
+    def overdue(self, seconds: float, at_most: int, after: OpenPlace | None = None) -> Recorded:
         before = self.now - timedelta(seconds=seconds)
-        found = [o for o, p in self.payments.items() if p.open_since is not None and p.open_since < before]
-        return self.find(found[:at_most])
+        places = [(p.open_since, o) for o, p in self.payments.items() if p.open_since and p.open_since < before]
+        found = sorted(place for place in places if after is None or place > after)
+        return self.find(order_id for _, order_id in found[:at_most])

@@ -8,18 +8,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from payments_samples import QUICK, ModelGateway, event
+from payments_samples import QUICK, START, MemoryBooks, ModelGateway, event, terms
 
 from app.messaging.consumer import Done, Poison, Retry
 from app.messaging.events import Event
 from app.payments.asking import Patience
 from app.payments.gateways.simulator import SimulatorGateway
-from app.payments.service import OVERDUE_SECONDS, TERMS_DIFFER, PaymentService
-from app.payments.states import State
-from app.payments.store import Recorded, SpannerBooks
+from app.payments.payment import Payment
+from app.payments.service import OVERDUE_SECONDS, SWEEP_LIMIT, TERMS_DIFFER, PaymentService
+from app.payments.states import State, Wanted
+from app.payments.store import OpenPlace, Recorded, SpannerBooks
 from app.storage.database import FairdropDatabase, snapshot
 from tests.gateway_simulator.simulator_process import Simulator
 
@@ -325,9 +327,9 @@ def test_a_worker_that_dies_between_the_gateway_and_the_books_is_taken_up_by_the
 class AllOverdue(SpannerBooks):
     """Books to which everything open is overdue: no test waits for ten minutes."""
 
-    def overdue(self, seconds: float, at_most: int) -> Recorded:
+    def overdue(self, seconds: float, at_most: int, after: OpenPlace | None = None) -> Recorded:
         assert seconds == OVERDUE_SECONDS
-        return super().overdue(0, at_most)
+        return super().overdue(0, at_most, after)
 
 
 def test_a_sweep_settles_what_no_message_reminds_of_and_reports_what_stays_open(
@@ -343,6 +345,22 @@ def test_a_sweep_settles_what_no_message_reminds_of_and_reports_what_stays_open(
     assert service.sweep() >= 1
     assert (state(overdue, order_id), service.sweep()) == (State.CAPTURED, 0)
     away.close()
+    service.close()
+
+
+def test_more_payments_than_a_sweep_takes_that_wait_for_a_person_keep_no_younger_one_from_being_asked_about() -> None:
+    stuck = "stuck"
+    books = MemoryBooks(now=START + timedelta(days=1))
+    for number in range(SWEEP_LIMIT + 1):
+        opened = START + timedelta(seconds=number)
+        books.payments[f"failed-{number}"] = Payment(
+            terms(f"failed-{number}"), Wanted.VOID, State.VOID_FAILED, "auth", "is_captured", 1, opened
+        )
+    opened = START + timedelta(hours=1)
+    books.payments[stuck] = Payment(terms(stuck), Wanted.AUTHORIZE, State.AUTHORIZING, None, None, 0, opened)
+    service = PaymentService(books, ModelGateway(), concurrency=2, patience=QUICK)
+    assert [service.sweep() for _ in range(3)] == [0, 1, 0]
+    assert books.payments[stuck].state is State.AUTHORIZED
     service.close()
 
 

@@ -192,6 +192,26 @@ def test_when_there_are_too_many_the_longest_open_come_first_whatever_their_shar
     assert first == everything[:5]
 
 
+def test_page_by_page_every_open_payment_comes_once_though_one_commit_opened_more_than_a_page(
+    books: SpannerBooks, payments_database: FairdropDatabase
+) -> None:
+    together = order_ids(7)
+    books.advance(wishes(Wanted.AUTHORIZE, together), {})
+    books.advance(wishes(Wanted.AUTHORIZE, order_ids(3)), {})
+    later, pages = datetime.now(UTC) + timedelta(days=1), []
+    with snapshot(payments_database) as reads:
+        everything = [p.terms.order_id for p in open_payments(reads, later, 1_000)]
+        after = None
+        while page := open_payments(reads, later, 3, after):
+            pages.append([p.terms.order_id for p in page])
+            assert page[-1].open_since is not None
+            after = (page[-1].open_since, page[-1].terms.order_id)
+    assert [len(page) for page in pages[:-1]] == [3] * (len(pages) - 1)
+    in_order = [order_id for page in pages for order_id in page]
+    assert (len(in_order), set(in_order)) == (len(everything), set(everything))
+    assert [o for o in in_order if o in together] == sorted(together)
+
+
 def test_a_payment_is_no_longer_open_once_it_rests(books: SpannerBooks) -> None:
     (order_id,) = order_ids(1)
     books.advance(wishes(Wanted.AUTHORIZE, [order_id]), {})
