@@ -14,7 +14,6 @@ from app.cli.common import (
     Refused,
     cli_settings,
     duration,
-    keep_or_say,
     plain_errors,
     print_json,
     time,
@@ -24,7 +23,7 @@ from app.domain.audit.accounts import GRACE
 from app.services.audit.money import MoneySources, PaymentsMissing
 from app.services.audit.report import AuditReport
 from app.services.audit.report import audit as audit_sale
-from app.services.reports import keep_verdict
+from app.services.reports import keep_or_say, keep_verdict
 from app.settings import Settings
 from app.storage.answers import AnswersUnreadable
 from app.storage.database import Conflict, FairdropDatabase, Rejected, connect
@@ -122,7 +121,11 @@ def audit(
     else:
         print_report(report, Console(soft_wrap=True))
     if record:
-        keep_or_say("the verdict", partial(keep_verdict, database, report, writer(), "fairdrop audit"))
+        keep_or_say(
+            "the verdict",
+            partial(keep_verdict, database, report, writer(), "fairdrop audit"),
+            partial(click.echo, err=True),
+        )
     sys.exit(EXIT_BROKEN if report.broken else 0)
 
 

@@ -16,7 +16,6 @@ from app.domain.errors import FairdropError, InvalidValue, StorageUnavailable
 from app.http.problems import PROBLEMS
 from app.payments.gateways import GatewayMisconfigured
 from app.settings import Settings, load_settings
-from app.storage.database import Conflict, Rejected
 from app.storage.schema_errors import SchemaError
 
 Result = TypeVar("Result")
@@ -117,15 +116,6 @@ def writer() -> str:
         # A container's user need not have a name.
         name = "unknown"
     return f"cli:{name}"[:MAX_WRITER_LENGTH]
-
-
-def keep_or_say(what: str, keep: Callable[[], None]) -> None:
-    """Keep a report where the console shows it; when that cannot be, say so in one line on stderr: the report itself stands."""
-    try:
-        keep()
-    except (StorageUnavailable, Conflict, Rejected) as error:
-        reason = error.detail if isinstance(error, StorageUnavailable) else str(error)
-        click.echo(f"{what} is not kept for the console: {reason}", err=True)
 
 
 def duration(text: str) -> timedelta:

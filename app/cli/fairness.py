@@ -9,12 +9,12 @@ import click
 from rich.console import Console
 
 from app.cli.audit import AUDIT_RPC_DEADLINE_SECONDS
-from app.cli.common import Invalid, Refused, cli_settings, keep_or_say, plain_errors, print_json, time, writer
+from app.cli.common import Invalid, Refused, cli_settings, plain_errors, print_json, time, writer
 from app.cli.fairness_text import print_fairness
 from app.services.fairness import fairness as fairness_of
 from app.services.fairness_page import write_page
 from app.services.fairness_report import FairnessReport
-from app.services.reports import keep_fairness
+from app.services.reports import keep_fairness, keep_or_say
 from app.storage.answers import AnswersUnreadable
 from app.storage.database import Conflict, FairdropDatabase, Rejected, connect
 
@@ -80,7 +80,11 @@ def fairness(
     else:
         print_fairness(report, Console(soft_wrap=True))
     if record:
-        keep_or_say("the report", partial(keep_fairness, database, report, writer(), "fairdrop fairness"))
+        keep_or_say(
+            "the report",
+            partial(keep_fairness, database, report, writer(), "fairdrop fairness"),
+            partial(click.echo, err=True),
+        )
     sys.exit(EXIT_UNFAIR if report.is_unfair else 0)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from app.rush.tokens import FileTokens
 from app.services.audit.report import AuditReport, audit
 from app.services.claim_keys import ClaimVerifier
 from app.services.leases import holder_name
-from app.services.reports import keep_verdict
+from app.services.reports import keep_or_say, keep_verdict
 from app.settings import Settings
 from app.storage.database import connect
 
@@ -163,7 +164,8 @@ def play_burgers(options: BurgersOptions, say: Say, progress: ProgressHook | Non
             say("auditing every row and every answer")
             database = connect(settings.model_copy(update={"rpc_deadline_seconds": AUDIT_DEADLINE_SECONDS}))
             verdict = audit(database, SALE_ID, answers)
-            keep_verdict(database, verdict, holder_name(), "fairdrop scenario burgers")
+            keep = partial(keep_verdict, database, verdict, holder_name(), "fairdrop scenario burgers")
+            keep_or_say("the verdict", keep, say)
             cost = measure_cost(database, SALE_ID, cpu)
             return BurgersResult(options, rush, verdict.orders, codes, verdict, cost)
 

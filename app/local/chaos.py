@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from app.domain.errors import StorageUnavailable
@@ -30,7 +31,7 @@ from app.rush.runner import run_rush
 from app.services.audit.money import MoneySources
 from app.services.audit.report import AuditReport, audit
 from app.services.leases import holder_name
-from app.services.reports import keep_verdict
+from app.services.reports import keep_or_say, keep_verdict
 from app.settings import Settings
 from app.storage.database import connect
 from emulator import running
@@ -229,7 +230,8 @@ class _Run:
         while True:
             report = audit(self._database, self._sale_id, self._answers, None, money=money, settled=True)
             if not report.broken or time.monotonic() > give_up:
-                keep_verdict(self._database, report, holder_name(), "fairdrop chaos")
+                keep = partial(keep_verdict, self._database, report, holder_name(), "fairdrop chaos")
+                keep_or_say("the verdict", keep, self._say)
                 return report
             time.sleep(2.0)
 

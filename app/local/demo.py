@@ -116,7 +116,7 @@ def _play(
     say("closing the sale; whoever still waits is let go")
     final = close(database, url, token, SALE_ID, say)
     say("auditing every row, every answer, every payment, and the gateway's own book")
-    verdict = settled_audit(database, SALE_ID, answers, money, "fairdrop demo")
+    verdict = settled_audit(database, SALE_ID, answers, money, "fairdrop demo", say)
     page = settings.state_dir / "report.html"
     write_page(page, SALE_NAME, UNIT_PRICE_MINOR, rush, final, verdict, answers)
     is_sold = final.placed_units == options.stock

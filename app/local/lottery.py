@@ -107,7 +107,12 @@ def play_lottery(options: LotteryOptions, say: Say, progress: ProgressHook | Non
                 standing=final,
                 promoted=_promoted(database, SALE_ID),
                 audit=settled_audit(
-                    database, SALE_ID, answers, MoneySources(payments, addresses.gateway), "fairdrop scenario lottery"
+                    database,
+                    SALE_ID,
+                    answers,
+                    MoneySources(payments, addresses.gateway),
+                    "fairdrop scenario lottery",
+                    say,
                 ),
                 fairness=fairness(database, SALE_ID, answers),
             )

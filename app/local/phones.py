@@ -174,7 +174,12 @@ def play_phones(options: PhonesOptions, say: Say, progress: ProgressHook | None)
                 refusals,
                 final,
                 settled_audit(
-                    database, SALE_ID, answers, MoneySources(payments, addresses.gateway), "fairdrop scenario phones"
+                    database,
+                    SALE_ID,
+                    answers,
+                    MoneySources(payments, addresses.gateway),
+                    "fairdrop scenario phones",
+                    say,
                 ),
                 fairness(database, SALE_ID, answers),
             )

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.http.local_issuer import LocalIssuer
 from app.services.audit.money import MoneySources
 from app.services.audit.report import AuditReport, audit
 from app.services.leases import holder_name
-from app.services.reports import keep_verdict
+from app.services.reports import keep_or_say, keep_verdict
 from app.settings import Settings
 from app.storage.database import FairdropDatabase, connect, snapshot
 
@@ -168,7 +169,12 @@ def close(database: FairdropDatabase, url: str, token: str, sale_id: str, say: C
 
 
 def settled_audit(
-    database: FairdropDatabase, sale_id: str, answers: Path, money: MoneySources, command: str
+    database: FairdropDatabase,
+    sale_id: str,
+    answers: Path,
+    money: MoneySources,
+    command: str,
+    say: Callable[[str], None],
 ) -> AuditReport:
     """The audit once the last voids are through: that no order is under way does not say that they are. `command` is kept with
     its verdict.
@@ -177,7 +183,7 @@ def settled_audit(
     while True:
         report = audit(database, sale_id, answers, None, money=money, settled=True)
         if not report.broken or time.monotonic() > give_up:
-            keep_verdict(database, report, holder_name(), command)
+            keep_or_say("the verdict", partial(keep_verdict, database, report, holder_name(), command), say)
             return report
         time.sleep(2.0)
 

@@ -4,16 +4,24 @@ Whoever makes a report keeps it in a transaction of its own, once it is done: wh
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.domain.errors import ReportNotMade, ReportTooLarge, SaleNotFound, SaleStateRefused, TooManyWaiting
+from app.domain.errors import (
+    ReportNotMade,
+    ReportTooLarge,
+    SaleNotFound,
+    SaleStateRefused,
+    StorageUnavailable,
+    TooManyWaiting,
+)
 from app.domain.sale import Phase
 from app.services.audit.report import AuditReport
 from app.services.fairness import fairness
 from app.services.fairness_page import render
 from app.services.fairness_report import FairnessReport
 from app.storage.console import count_orders
-from app.storage.database import FairdropDatabase, snapshot, transact
+from app.storage.database import Conflict, FairdropDatabase, Rejected, snapshot, transact
 from app.storage.reports import (
     MAX_MADE_BY_LENGTH,
     MAX_VERDICT_LENGTH,
@@ -72,6 +80,15 @@ def keep_fairness(database: FairdropDatabase, report: FairnessReport, made_by: s
         with_answers=report.rush is not None,
     )
     transact(database, "keep-fairness", add_page, report.sale_id, told, render(report))
+
+
+def keep_or_say(what: str, keep: Callable[[], None], say: Callable[[str], None]) -> None:
+    """Keep a report where the console shows it; when that cannot be, say so in one line: the report itself stands."""
+    try:
+        keep()
+    except (StorageUnavailable, Conflict, Rejected) as error:
+        reason = error.detail if isinstance(error, StorageUnavailable) else str(error)
+        say(f"{what} is not kept for the console: {reason}")
 
 
 def reports_of(database: FairdropDatabase, sale_id: str) -> SaleReports:
