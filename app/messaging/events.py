@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from app.domain.timestamps import rfc3339
+from app.domain.trace_context import TRACEPARENT_LENGTH, parse_traceparent
 
 ORDERS_SOURCE = "/fairdrop/orders"
 PAYMENTS_SOURCE = "/fairdrop/payments"
@@ -60,7 +61,9 @@ def attributes(event: Event) -> dict[str, str]:
 
 
 def decode(message: bytes, traceparent: str | None = None) -> Event:
-    """The event of a message's data, and the span that its attributes name. Raises Malformed."""
+    """The event of a message's data, and the span that its attributes name. Raises Malformed, but not for a `traceparent` that is
+    none, or is longer than the columns it would be written to: no event waits for its trace.
+    """
     try:
         body = orjson.loads(message)
     except orjson.JSONDecodeError as error:
@@ -72,7 +75,13 @@ def decode(message: bytes, traceparent: str | None = None) -> Event:
         raise Malformed(f"its type does not begin with {TYPE_PREFIX}")
     if not isinstance(order_id, str) or not isinstance(name, str) or not isinstance(data, dict):
         raise Malformed("subject and id must be texts, and data an object")
-    return Event(kind.removeprefix(TYPE_PREFIX), order_id, name, _moment(time), data, traceparent)
+    return Event(kind.removeprefix(TYPE_PREFIX), order_id, name, _moment(time), data, _span_named(traceparent))
+
+
+def _span_named(traceparent: str | None) -> str | None:
+    if traceparent is None or len(traceparent) > TRACEPARENT_LENGTH or parse_traceparent(traceparent) is None:
+        return None
+    return traceparent
 
 
 def _moment(text: object) -> datetime:

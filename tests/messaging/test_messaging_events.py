@@ -12,6 +12,8 @@ from app.messaging.events import ORDERS_SOURCE, Event, Malformed, decode, encode
 
 EVENT = Event("order.reserved", "o-1", "o-1:1", datetime(2026, 11, 27, 12, 0, 0, 123456, UTC), {"units": 2})
 
+SPAN = f"00-{'a' * 32}-{'b' * 16}-01"
+
 
 def test_an_event_is_a_cloud_event_of_version_1_0() -> None:
     body = orjson.loads(encode(EVENT, ORDERS_SOURCE))
@@ -48,6 +50,20 @@ def test_an_event_comes_back_as_it_was() -> None:
 def test_a_message_of_another_shape_is_malformed(change: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
         decode(orjson.dumps(orjson.loads(encode(EVENT, ORDERS_SOURCE)) | change))
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        (SPAN, SPAN),
+        (None, None),
+        ("nonsense", None),
+        (f"{SPAN}-of-a-later-version", None),  # longer than what it would be written to
+        (SPAN.replace("a", "0"), None),
+    ],
+)
+def test_a_message_that_names_no_span_is_an_event_that_continues_no_trace(said: str | None, known: str | None) -> None:
+    assert decode(encode(EVENT, ORDERS_SOURCE), said).traceparent == known
 
 
 @given(st.binary(max_size=200))
