@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -127,3 +128,15 @@ def test_making_the_topics_twice_changes_nothing(project: str) -> None:
     ensure_topics(project)
     consumer = Consumer(project, ORDER_EVENTS)
     drain(consumer, lambda batch: [Done()] * len(batch), 1)
+
+
+def test_whoever_looks_at_dead_letters_while_another_does_is_not_told_that_there_are_none(project: str) -> None:
+    letters = Publisher(project, ORDER_EVENTS.dead_topic, "")
+    for number in range(3):
+        letters.publish_raw(b"unreadable", {"reason": f"letter {number}"})
+    first = read_dead_letters(project, ORDER_EVENTS, 100, take=False)
+    next(first)
+    with ThreadPoolExecutor(1) as other:
+        second = other.submit(lambda: list(read_dead_letters(project, ORDER_EVENTS, 100, take=False)))
+        assert len(list(first)) == 2
+        assert {letter.reason for letter in second.result()} == {"letter 0", "letter 1", "letter 2"}
