@@ -57,6 +57,9 @@ CROWD = Shares(double=0.05, retry=0.03, dropped=0.02, false_time=0.02)
 WITHDRAW_PERCENT = 3
 RUSH_PROCESSES = 2
 TRIES = 200
+CLEARLY_PAST_MS = 1_000
+"""After the close: a request is stamped by the server's clock, and judged by what the server knows of the database's."""
+
 LATE_CALLERS = 10
 """Customers who try to enter after the close, whatever the crowd did."""
 
@@ -99,7 +102,7 @@ def play_lottery(options: LotteryOptions, say: Say, progress: ProgressHook | Non
                 options=options,
                 rush=rush,
                 lates=lates,
-                entered_late=_entered_after(database, SALE_ID),
+                entered_late=entered_after(database, SALE_ID),
                 proof=_prove(database, settings.state_dir, before["commitment"], before["seed"], url, token),
                 mentioned=_mentioned(
                     answers, settings.state_dir / "draw.jsonl", withdrawing.cancelled_orders, withdrawing.refused
@@ -171,11 +174,15 @@ def _come_late(settings: Settings, url: str) -> Lates:
     return Lates(LATE_CALLERS, refused)
 
 
-def _entered_after(database: FairdropDatabase, sale_id: str) -> int:
-    """Entries whose commit is not before the one that sealed them: what was under way at the close may come until then."""
-    sql = """
-        SELECT COUNTIF(o.PlacedAt >= d.SealedAt)
-        FROM Draws d JOIN Orders o ON o.SaleId = d.SaleId WHERE d.SaleId = @sale"""
+def entered_after(database: FairdropDatabase, sale_id: str) -> int:
+    """Entries whose commit is not before the one that sealed them, or whose request came when the close was clearly past: what was
+    under way at the close may be committed until the sealing, and nothing else.
+    """
+    sql = f"""
+        SELECT COUNTIF(o.PlacedAt >= d.SealedAt
+                       OR o.ReceivedAt >= TIMESTAMP_ADD(s.ClosesAt, INTERVAL {CLEARLY_PAST_MS} MILLISECOND))
+        FROM Draws d JOIN Sales s ON s.SaleId = d.SaleId JOIN Orders o ON o.SaleId = d.SaleId
+        WHERE d.SaleId = @sale"""  # noqa: S608  # a number of our own
     return _number(database, sql, sale_id)
 
 

@@ -65,7 +65,7 @@ class Mentioned:
 class LotteryResult:
     """What the scenario found.
 
-    `entered_late` orders were committed once the entries were sealed; `promoted` got what a failure freed.
+    `entered_late` orders were committed once the entries were sealed, or came after the close; `promoted` got what a failure freed.
     """
 
     options: LotteryOptions

@@ -1,5 +1,7 @@
 """The draw of a lottery in a real database: what it gives, when it may be, and what comes after it."""
 
+from datetime import timedelta
+
 import pytest
 from draw_samples import Lottery
 
@@ -13,6 +15,7 @@ from app.domain.errors import (
 )
 from app.domain.settlement import Moved, Refused
 from app.domain.states import Status, Trigger
+from app.local.lottery import entered_after
 from app.services import draw as draws
 from app.services import sales
 from app.settings import Settings
@@ -162,3 +165,21 @@ def test_the_seed_is_not_where_the_sale_is_read(lottery: Lottery) -> None:
     assert commitment_of(bytes.fromhex(seed)) == view.draw.commitment
     lottery.close()
     assert draws.seal(lottery.database, lottery.sale.sale_id, "drawer").seed is None
+
+
+def test_the_scenario_finds_entries_of_after_the_sealing_and_requests_of_clearly_after_the_close(
+    lottery: Lottery,
+) -> None:
+    lottery.enter(1, 1, 1)
+    lottery.close()
+    record, sale = lottery.draw(), lottery.sale
+    assert (record.is_drawn, entered_after(lottery.database, sale.sale_id)) == (True, 0)
+    key = lottery.keys["c1"]
+    for late, found in ((timedelta(seconds=0.9), 0), (timedelta(seconds=1), 1)):
+        with lottery.database.batch() as batch:
+            row = (key.customer_id, key.sale_id, key.order_id, sale.closes_at + late)
+            batch.update("Orders", ("CustomerId", "SaleId", "OrderId", "ReceivedAt"), [row])
+        assert entered_after(lottery.database, sale.sale_id) == found
+    with lottery.database.batch() as batch:
+        batch.update("Draws", ("SaleId", "SealedAt"), [(sale.sale_id, sale.opens_at)])
+    assert entered_after(lottery.database, sale.sale_id) == 3
