@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ def collecting(port: int = 0, host: str = "127.0.0.1") -> Iterator[Collector]:
             body = self.rfile.read(int(length))
             try:
                 collector.take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-            except (DecodeError, OSError):
+            except (DecodeError, OSError, EOFError, zlib.error):
                 return 400
             return 200
 

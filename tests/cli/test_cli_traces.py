@@ -1,11 +1,14 @@
 """`fairdrop traces`: each trace as a tree, with the batch under the order that rode in it."""
 
+import gzip
+import http.client
 import socket
 
+import pytest
 from click.testing import CliRunner
 
 from app.cli.main import fairdrop
-from app.local.collector import SeenSpan
+from app.local.collector import PATH, SeenSpan, collecting
 from app.local.trace_text import trace_lines
 
 ONE, OTHER = "a" * 32, "b" * 32
@@ -58,3 +61,25 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
         result = CliRunner().invoke(fairdrop, ["traces", "--port", str(taken.getsockname()[1])])
     assert result.exit_code == 1
     assert "cannot listen on port" in result.output
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b"no spans"),
+        ({"Content-Encoding": "gzip"}, b"no gzip"),
+        ({"Content-Encoding": "gzip"}, gzip.compress(b"cut off")[:-9]),
+        ({"Content-Encoding": "gzip"}, gzip.compress(b"spoilt")[:10] + b"\xff" * 9),
+    ],
+    ids=["no spans", "no gzip", "cut off", "spoilt"],
+)
+def test_what_is_no_page_of_spans_is_refused_and_the_collector_goes_on(headers: dict[str, str], body: bytes) -> None:
+    with collecting() as collector:
+        there = http.client.HTTPConnection(collector.url.removeprefix("http://"), timeout=5)
+        for sent, said, status in ((body, headers, 400), (b"", {}, 200)):
+            there.request("POST", PATH, sent, {"Content-Type": "application/x-protobuf", **said})
+            with there.getresponse() as answer:
+                answer.read()
+            assert answer.status == status
+        there.close()
+        assert collector.spans == []
