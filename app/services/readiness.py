@@ -7,6 +7,7 @@ from app.domain.errors import StorageUnavailable
 from app.services.concurrency import Concurrency
 from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, snapshot
+from app.storage.orders import read_no_order
 from app.storage.sales import sales_as_of
 
 ASK_AGAIN_SECONDS = 1.0
@@ -14,12 +15,14 @@ ASK_AGAIN_SECONDS = 1.0
 
 
 def check_database(database: FairdropDatabase, clock: DatabaseClock) -> None:
-    """One read of the schema's tables, which also tells the clock the time.
+    """Two short reads of the schema's tables, which also tell the clock the time.
 
-    Raises StorageUnavailable when the database does not answer or lacks them.
+    Raises StorageUnavailable when the database does not answer, or lacks them or a column that orders are written with: code that
+    was deployed before its schema takes no traffic.
     """
     with snapshot(database) as reads:
         _, now = sales_as_of(reads, after="", page_size=1)
+        read_no_order(reads)
     clock.observe(now)
 
 

@@ -69,6 +69,12 @@ def find_order(reads: Any, customer_id: str, sale_id: str, order_id: str) -> Ord
     return order_of_row(rows[0]) if rows else None
 
 
+def read_no_order(reads: Any) -> None:
+    """A read that finds nothing, of every column that orders are written with: an error where one of them is missing."""
+    columns = dict.fromkeys((*ORDER_COLUMNS, *_ORDERS, *_TRACED))
+    list(reads.read("Orders", tuple(columns), KeySet(keys=[["", "", ""]])))
+
+
 def list_orders(
     reads: Any, customer_id: str, sale_id: str | None, after: tuple[str, str] | None, page_size: int
 ) -> list[Order]:

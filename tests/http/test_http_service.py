@@ -1,5 +1,7 @@
 """The service's own addresses, and what every address has in common: problems, methods, headers."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +104,20 @@ def test_alive_without_a_database_but_ready_only_with_one_that_has_the_schema(se
     finally:
         connect(elsewhere).drop()
     problem(client.get("/readyz"), 503, "storage-unavailable")
+
+
+def test_code_that_was_deployed_before_its_schema_is_not_ready(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = settings.model_copy(update={"spanner_database": "of-yesterday"})
+    since_traces = [file.name for file in (SCHEMA_ROOT / "orders").iterdir() if file.name >= "0008"]
+    before = shutil.copytree(SCHEMA_ROOT / "orders", tmp_path / "orders", ignore=lambda *_: since_traces)
+    apply(elsewhere, database_id="of-yesterday", folder=before)
+    client = create_app(elsewhere).test_client()
+    try:
+        assert "schema apply" in problem(client.get("/readyz"), 503, "storage-unavailable")["detail"]
+        apply(elsewhere, database_id="of-yesterday", folder=SCHEMA_ROOT / "orders")
+        assert client.get("/readyz").json == {"status": "ready"}
+    finally:
+        connect(elsewhere).drop()
 
 
 def test_when_the_database_is_gone_a_buyer_is_told_to_come_again(shop: Shop, settings: Settings) -> None:
