@@ -60,6 +60,7 @@ _ANSWER = {
 def app_with_sale(name: str) -> Flask:
     """An app that answers what a rush asks before it starts."""
     app = Flask(name, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = load_settings().max_body_bytes
 
     @app.get("/v1/sales/<sale_id>")
     def show(sale_id: str) -> Response:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 from flask import Flask
@@ -57,15 +58,16 @@ def telemetry(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
                     factory = "app.bench.telemetry:silent()"
                     without.append(stage.round(sale_id, factory=factory, environment=_OFF, seed=number))
         spans = len(collector.spans)
-    # The best round of each, and not the median: what else runs on the machine only ever takes, and by more than telemetry does.
-    quickest, quickest_off = max(r.per_second for r in with_all), max(r.per_second for r in without)
-    least, least_off = min(_cost(stage, r) for r in with_all), min(_cost(stage, r) for r in without)
-    yield Figure("orders taken, no telemetry at all (best round)", quickest_off, "orders/s")
-    yield Figure("orders taken, all telemetry as by default (best round)", quickest, "orders/s")
-    yield Figure("a worker's processor time, no telemetry (best round)", least_off, "µs/order")
-    yield Figure("a worker's processor time, all telemetry (best round)", least, "µs/order")
-    yield Figure("orders for the same processor time, all / none", least_off / least, "x", at_least=0.95)
-    yield Figure("orders a second, all / none", quickest / quickest_off, "x", at_least=0.95)
+    costs, costs_off = [_cost(stage, r) for r in with_all], [_cost(stage, r) for r in without]
+    pairs = list(zip(with_all, without, strict=True))
+    yield Figure("orders taken, no telemetry at all", median(r.per_second for r in without), "orders/s")
+    yield Figure("orders taken, all telemetry as by default", median(r.per_second for r in with_all), "orders/s")
+    yield Figure("a worker's processor time, no telemetry", median(costs_off), "µs/order")
+    yield Figure("a worker's processor time, all telemetry", median(costs), "µs/order")
+    for_the_same_time = median(off / on for on, off in zip(costs, costs_off, strict=True))
+    yield Figure("orders for the same processor time, all / none", for_the_same_time, "x", at_least=0.95)
+    a_second = median(on.per_second / off.per_second for on, off in pairs)
+    yield Figure("orders a second, all / none", a_second, "x", at_least=0.95)
     share = Settings.model_fields["traces_sample"].default
     yield Figure(
         f"spans collected of 1,000 orders, {share:.0%} of them traced", 1_000 * spans / (rounds * stage.buyers), "spans"
