@@ -18,6 +18,9 @@ from app.simulation.setting import Outcome, Result, Setting, result
 CROWD_REQUESTS = 8
 """As the lane: after a smaller batch nothing is held back."""
 
+CROWD_BATCH = 64
+"""As the lane: so many wait no longer."""
+
 WATCH_MS = 500.0
 """So long a process's watch sees everything gone before the process refuses from memory."""
 
@@ -89,8 +92,9 @@ def _lane(world: _World, home: int, requests: Sequence[tuple[float, float]]) -> 
             world.outcomes.append(Outcome(came, max(entered, env.now), sold=False, stock_left=sum(world.available) > 0))
             done += 1
             continue
-        if crowded and env.now < last_started + setting.interval_ms:
-            yield env.timeout(last_started + setting.interval_ms - env.now)
+        if crowded:
+            enough = requests[min(done + CROWD_BATCH, len(requests)) - 1][0]
+            yield env.timeout(max(0.0, min(last_started + setting.interval_ms, enough) - env.now))
         last_started = env.now
         until = bisect_right(requests, (env.now, float("inf")), done, min(len(requests), done + setting.batch_limit))
         batch = [came for _, came in requests[done : max(until, done + 1)]]

@@ -12,8 +12,9 @@ from app.domain.planning.prices import PRICES
 from app.domain.planning.rows import placing, settling
 from app.domain.planning.shape import PRESETS, Arrival, Place, SaleShape
 from app.domain.sale import Policy, default_shard_count
-from app.services.group_commit import CROWD_INTERVAL_SECONDS, CROWD_REQUESTS
+from app.services.group_commit import CROWD_BATCH, CROWD_INTERVAL_SECONDS, CROWD_REQUESTS
 from app.settings import Settings
+from app.simulation import group_commit as simulated
 
 SHAPES = st.builds(
     SaleShape,
@@ -144,5 +145,6 @@ def test_every_price_says_where_it_was_read() -> None:
 def test_the_plan_reckons_with_the_bounds_that_the_service_has() -> None:
     figures = Figures()
     assert figures.interval_ms == 1_000 * CROWD_INTERVAL_SECONDS
-    assert figures.crowd_orders == CROWD_REQUESTS
+    assert figures.crowd_orders == simulated.CROWD_REQUESTS == CROWD_REQUESTS
+    assert figures.crowd_batch == simulated.CROWD_BATCH == CROWD_BATCH
     assert figures.batch_limit == Settings.model_fields["batch_limit"].default

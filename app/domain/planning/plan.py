@@ -34,7 +34,7 @@ class Figures:
     `refusal_us` a refusal from memory (the bare handler's 248 µs of that run, over 0.8, the rate of refusals beside it by
     `scripts/bench sold-out`); `relay_events_per_second` of a relay (`scripts/bench money`, the lower end).
     The service's own, and a test holds them equal: `interval_ms`, `batch_limit`, `crowd_orders` (a smaller batch waits for
-    nobody).
+    nobody), `crowd_batch` (so many orders wait no longer).
     Assumed, to be measured on Google Cloud: how long a read and a commit take. Sized as the production environment in terraform/:
     `cores_per_instance`, `max_instances`, `max_nodes`, `max_relays`. Bytes are of a token, an order, an answer and an event.
     """
@@ -45,6 +45,7 @@ class Figures:
     interval_ms: float = 50.0
     batch_limit: int = 256
     crowd_orders: int = 8
+    crowd_batch: int = 64
     regional_read_ms: float = 5.0
     regional_commit_ms: float = 12.0
     multi_region_read_ms: float = 10.0
@@ -142,7 +143,8 @@ def plan(shape: SaleShape, figures: Figures | None = None) -> Plan:
     instances = math.ceil(cores / given.cores_per_instance)
     processes = min(instances, given.max_instances) * given.cores_per_instance
 
-    lane_seconds = max(given.interval_ms, read_ms + commit_ms) / 1_000
+    filling_ms = min(given.interval_ms, 1_000 * given.crowd_batch * processes / order_rate if order_rate else math.inf)
+    lane_seconds = max(filling_ms, read_ms + commit_ms) / 1_000
     batch = min(given.batch_limit, max(1.0, order_rate * lane_seconds / processes))
     commits = shape.orders / batch
     placed, settled, captured = placing(shape, commits), settling(shape), capturing(shape)
@@ -162,7 +164,7 @@ def plan(shape: SaleShape, figures: Figures | None = None) -> Plan:
     looks = shape.crowd * shape.looks_per_customer
     balancer_bytes = shape.requests * (given.request_bytes + given.answer_bytes)
 
-    lanes_rate = processes * given.batch_limit / lane_seconds
+    lanes_rate = processes * given.batch_limit / (read_ms + commit_ms) * 1_000
     queued_ms = 1_000 * max(0.0, shape.orders / lanes_rate - taking_seconds) / 2
     gathering_ms = lane_seconds * 500 if batch >= given.crowd_orders else 0.0
     order_ms = read_ms + commit_ms + gathering_ms + queued_ms
