@@ -68,6 +68,6 @@ def judge(history: History) -> Verdict:
         "looks": len(history.looks),
         "commits": len(replay.moments),
         "orders": len(replay.orders),
-        "clock_uncertainty_us": clock.high - clock.low if clock is not None else -1,
+        "clock_uncertainty_us": clock.uncertainty_us if clock is not None else -1,
     }
     return Verdict(figures, violations)
