@@ -13,6 +13,15 @@ from app.bench.stage import Stage
 _MICROSECONDS = 1e6
 
 
+WHOLE = "group commit"
+_STEPS = {
+    "bare handler": "app.bench.contenders:bare()",
+    "by the service's own request and answer": "app.bench.contenders:lean()",
+    "with the token's check": "app.bench.contenders:lean_with_token()",
+    WHOLE: "app.http.wsgi:create()",
+}
+
+
 class _Cost(NamedTuple):
     """Microseconds an order: of the thread that serves requests, and of all others (the lane's, gRPC's)."""
 
@@ -22,26 +31,19 @@ class _Cost(NamedTuple):
 
 def budget(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
     """Microseconds of processor time an order, step by step."""
-    bare: list[_Cost] = []
-    token: list[_Cost] = []
-    whole: list[_Cost] = []
+    costs: dict[str, list[_Cost]] = {name: [] for name in _STEPS}
     for number in range(rounds):
-        for name, factory, costs in (
-            ("bare handler", "app.bench.contenders:bare()", bare),
-            ("with the token's check", "app.bench.contenders:bare_with_token()", token),
-            ("group commit", "app.http.wsgi:create()", whole),
-        ):
+        for name, factory in _STEPS.items():
             say(f"budget: {name}, round {number + 1} of {rounds}")
-            costs.append(_cost(stage, factory, number))
-    http = median(cost.requests for cost in bare)
-    with_token = median(cost.requests for cost in token)
-    requests = median(cost.requests for cost in whole)
-    lane = median(cost.others for cost in whole)
-    yield Figure("gunicorn, Flask, JSON and its validation", http, "µs/order")
-    yield Figure("the key's and the token's check", with_token - http, "µs/order")
-    yield Figure("queueing, waiting, answering", requests - with_token, "µs/order")
+            costs[name].append(_cost(stage, factory, number))
+    bare, lean, token, whole = (median(cost.requests for cost in costs[name]) for name in _STEPS)
+    lane = median(cost.others for cost in costs[WHOLE])
+    yield Figure("gunicorn, Flask, JSON and its validation", bare, "µs/order")
+    yield Figure("what the service leaves out of Flask's work", lean - bare, "µs/order")
+    yield Figure("the key's and the token's check", token - lean, "µs/order")
+    yield Figure("queueing, waiting, answering", whole - token, "µs/order")
     yield Figure("the lane: decision, protobufs, gRPC, two calls a batch", lane, "µs/order")
-    yield Figure("a worker's processor time, all in all", requests + lane, "µs/order")
+    yield Figure("a worker's processor time, all in all", whole + lane, "µs/order")
 
 
 def _cost(stage: Stage, factory: str, seed: int) -> _Cost:

@@ -24,6 +24,7 @@ from app.domain.placement import Decision, NewOrder, decide
 from app.domain.sale import Sale
 from app.domain.stock import ShardState
 from app.http import greenlets
+from app.http.framework import LeanFlask
 from app.http.models import PlaceOrder
 from app.http.orders import order_body
 from app.http.problems import error_response
@@ -57,9 +58,9 @@ _ANSWER = {
 }
 
 
-def app_with_sale(name: str) -> Flask:
+def app_with_sale(name: str, framework: type[Flask] = Flask) -> Flask:
     """An app that answers what a rush asks before it starts."""
-    app = Flask(name, static_folder=None)
+    app = framework(name, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = load_settings().max_body_bytes
 
     @app.get("/v1/sales/<sale_id>")
@@ -96,20 +97,32 @@ def bare() -> Flask:
     return app
 
 
-def bare_with_token() -> Flask:
-    """What `bare` does, and the checks of the key and the token: a step of the budget."""
+def lean() -> Flask:
+    """What `bare` does, by the service's own framework, request and answer: a step of the budget."""
+    app = app_with_sale("lean", LeanFlask)
+
+    @app.post("/v1/sales/<sale_id>/orders")
+    def place(sale_id: str) -> Response:
+        read_body(PlaceOrder)
+        return json_response({**_ANSWER, "sale_id": sale_id}, 201)
+
+    tune_interpreter()
+    return app
+
+
+def lean_with_token() -> Flask:
+    """What `lean` does, and the checks of the key and the token: the next step."""
     verifier = TokenVerifier(load_settings())
-    app = app_with_sale("bare-with-token")
+    app = app_with_sale("lean-with-token", LeanFlask)
 
     @app.post("/v1/sales/<sale_id>/orders")
     def place(sale_id: str) -> Response:
         idempotency_key()
-        parse_body(PlaceOrder, request.get_data(cache=False))
+        read_body(PlaceOrder)
         verifier.verify(request.environ.get("HTTP_AUTHORIZATION"))
-        return _answer(sale_id)
+        return json_response({**_ANSWER, "sale_id": sale_id}, 201)
 
     tune_interpreter()
-
     return app
 
 
