@@ -35,8 +35,9 @@ MAX_SEED = 2**31 - 1
 )
 @plain_errors
 def run_chaos(minutes: float, seed: int | None, state_dir: Path, as_json: bool) -> None:
-    """Sell phones while everything fails at random: processes are killed, stopped, and run out of descriptors and disk; Spanner
-    aborts and falls silent; Pub/Sub falls silent and loses all it holds; the gateway is away, slow and lying. Then audit it all.
+    """Sell phones while everything fails at random: processes are killed, stopped, run out of descriptors and disk, and have their
+    clocks set forth and back by minutes; Spanner aborts and falls silent; Pub/Sub falls silent and loses all it holds; the gateway
+    is away, slow and lying. Then audit it all.
 
     \b
     Example: ten minutes, and the same faults again:

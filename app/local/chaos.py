@@ -23,6 +23,7 @@ from app.local.crew import crew, service_environment
 from app.local.demo import CROWD
 from app.local.own_service import apply_schemas, create_sale, interrupt_on_sigterm, own_settings, seller_token
 from app.local.settling import AUDIT_DEADLINE_SECONDS, Standing, post, standing
+from app.local.wrong_clock import clocks_can_be_wrong
 from app.messaging.topics import ensure_topics
 from app.rush.local_tokens import LocalTokens
 from app.rush.options import RushOptions
@@ -95,7 +96,8 @@ def chaos(options: ChaosOptions, say: Say) -> ChaosReport:
         environment, addresses = service_environment(
             settings, workers=API_WORKERS, gateway_options=GATEWAY_OPTIONS, duplicate_share=DUPLICATE_SHARE
         )
-        team = stack.enter_context(crew(environment, addresses, settings.state_dir / "logs", *MEMBERS))
+        logs, has_clocks = settings.state_dir / "logs", clocks_can_be_wrong()
+        team = stack.enter_context(crew(environment, addresses, logs, *MEMBERS, has_clocks=has_clocks))
         token = seller_token(settings)
         sale_id = settings.spanner_database
         _create_sale(addresses.api, token, sale_id, options.seconds)

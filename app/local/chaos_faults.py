@@ -12,9 +12,12 @@ import psutil
 
 from app.local.chaos_plan import Fault, Kind
 from app.local.crew import Crew
+from app.local.wrong_clock import clocks_can_be_wrong
 from emulator import Emulators
 
 Undo = Callable[[], None]
+
+CLOCK_SHIFTS_SECONDS: Mapping[Kind, float] = {Kind.CLOCK_AHEAD: 300.0, Kind.CLOCK_BEHIND: -300.0}
 
 CALL_SECONDS = 5.0
 
@@ -35,7 +38,10 @@ STARTING_SECONDS = 20.0
 
 def possible_kinds() -> tuple[Kind, ...]:
     """The kinds of faults that can be done on this system."""
-    return tuple(kind for kind in Kind if LIMITS or kind not in (Kind.NO_FILES, Kind.DISK_FULL))
+    left_out = set() if LIMITS else {Kind.NO_FILES, Kind.DISK_FULL}
+    if not clocks_can_be_wrong():
+        left_out |= set(CLOCK_SHIFTS_SECONDS)
+    return tuple(kind for kind in Kind if kind not in left_out)
 
 
 @dataclass
@@ -59,6 +65,9 @@ class Mischief:
         if fault.kind in BEHAVIOURS:
             self._tell_gateway(BEHAVIOURS[fault.kind])
             return lambda: self._tell_gateway({})
+        if fault.kind in CLOCK_SHIFTS_SECONDS:
+            self.crew.clocks[name].set(CLOCK_SHIFTS_SECONDS[fault.kind])
+            return lambda: self.crew.clocks[name].set(0.0)
         if fault.kind in (Kind.NO_FILES, Kind.DISK_FULL):
             return self._limit(name, fault.kind)
         return self._emulator(fault.kind)

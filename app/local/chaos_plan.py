@@ -13,6 +13,8 @@ class Kind(StrEnum):
     SUSPEND = "SIGSTOP"
     NO_FILES = "no more file descriptors"
     DISK_FULL = "disk full"
+    CLOCK_AHEAD = "clock five minutes ahead"
+    CLOCK_BEHIND = "clock five minutes behind"
     SPANNER_AWAY = "Spanner suspended"
     BROKER_AWAY = "Pub/Sub suspended"
     BROKER_LOST = "Pub/Sub killed, with all it held"
@@ -47,6 +49,8 @@ LASTS_SECONDS: dict[Kind, tuple[float, float]] = {
     Kind.SUSPEND: (0.5, 6.0),
     Kind.NO_FILES: (1.0, 5.0),
     Kind.DISK_FULL: (1.0, 5.0),
+    Kind.CLOCK_AHEAD: (2.0, 6.0),
+    Kind.CLOCK_BEHIND: (2.0, 6.0),
     Kind.SPANNER_AWAY: (0.5, 4.0),
     Kind.BROKER_AWAY: (1.0, 6.0),
     Kind.BROKER_LOST: (0.5, 2.0),

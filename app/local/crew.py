@@ -10,9 +10,13 @@ from honcho.environ import parse_procfile
 
 from app.local.children import Child, free_port, wait_for_http
 from app.local.stack import PROCFILE, command_path
+from app.local.wrong_clock import WrongClock, bury_the_dead
 from app.settings import Settings
 
 GATEWAY_TIMEOUT_SECONDS = 1
+
+CLOCK_SEEN_SECONDS = 1
+"""Until a process sees that its clock was set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +56,33 @@ def service_environment(
 
 @dataclass
 class Crew:
-    """Processes by their names in the Procfile; a second of a kind has a name such as `relay#2`."""
+    """Processes by their names in the Procfile; a second of a kind has a name such as `relay#2`. With `has_clocks` each has a wall
+    clock of its own, which can be set.
+    """
 
     environment: Mapping[str, str]
     addresses: Addresses
     log_dir: Path
+    has_clocks: bool = False
     members: dict[str, Child] = field(default_factory=dict)
+    clocks: dict[str, WrongClock] = field(default_factory=dict)
 
     def start(self, name: str) -> Child:
         """Start one, or start it again."""
         kind = name.partition("#")[0]
         command = parse_procfile(PROCFILE.read_text(encoding="utf-8")).processes[kind]
-        child = Child(name, ["/bin/sh", "-c", command], self.environment, self.log_dir / f"{name}.log")
+        environment = {**self.environment, **self._clock_of(name)}
+        child = Child(name, ["/bin/sh", "-c", command], environment, self.log_dir / f"{name}.log")
         self.members[name] = child
         return child
+
+    def _clock_of(self, name: str) -> Mapping[str, str]:
+        if not self.has_clocks:
+            return {}
+        bury_the_dead()
+        if name not in self.clocks:
+            self.clocks[name] = WrongClock(self.log_dir / f"{name}.clock")
+        return self.clocks[name].variables(seen_within_seconds=CLOCK_SEEN_SECONDS)
 
     def kill(self, name: str) -> None:
         """`kill -9`, to all of its group."""
@@ -87,6 +104,8 @@ class Crew:
         for child in self.members.values():
             child.stop()
         self.members.clear()
+        if self.has_clocks:
+            bury_the_dead()
 
     def check(self) -> None:
         """Raise ChildFailed if one of them has ended by itself."""
@@ -95,9 +114,11 @@ class Crew:
 
 
 @contextmanager
-def crew(environment: Mapping[str, str], addresses: Addresses, log_dir: Path, *names: str) -> Iterator[Crew]:
+def crew(
+    environment: Mapping[str, str], addresses: Addresses, log_dir: Path, *names: str, has_clocks: bool = False
+) -> Iterator[Crew]:
     """These processes for the length of a block, ready to serve."""
-    team = Crew(environment, addresses, log_dir)
+    team = Crew(environment, addresses, log_dir, has_clocks)
     try:
         for name in names:
             team.start(name)
