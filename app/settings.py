@@ -57,9 +57,7 @@ class Settings(BaseSettings):
     request_deadline_seconds: float = Field(
         10.0, gt=0, description="Longest a buyer's request waits; then 503 and Retry-After."
     )
-    lane_capacity: int = Field(
-        500, ge=1, description="Orders one process has under way at most; past it, 503 at once."
-    )
+    lane_capacity: int = Field(500, ge=1, description="Orders one process has under way at most; past it, 503 at once.")
     batch_limit: int = Field(
         256, ge=1, le=500, description="Most orders in one transaction (Spanner allows 80,000 mutations)."
     )

@@ -82,7 +82,9 @@ class TokenVerifier:
         self._issuer = settings.auth_issuer
         self._audience = settings.auth_audience
         self._capacity = settings.verified_token_cache_size
+        # Two generations: to take the oldest out of one dict means to walk past the places of all that were taken out before it.
         self._known: dict[str, Identity] = {}
+        self._known_before: dict[str, Identity] = {}
         self._lock = threading.Lock()
         self._known_headers = KnownHeaders()
         self._keys: KeySource
@@ -96,15 +98,15 @@ class TokenVerifier:
         if not authorization or not authorization[:7].lower() == "bearer ":
             raise Unauthenticated("a bearer token is needed")
         token = authorization[7:].strip()
-        known = self._known.get(token)
+        known = self._known.get(token) or self._known_before.get(token)
         if known is not None and known.expires_at > self.now():
             return known
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthenticated("the token is too long")
         identity = self._check(token)
         with self._lock:
-            while self._known and len(self._known) >= self._capacity:
-                del self._known[next(iter(self._known))]
+            if 2 * len(self._known) >= self._capacity:
+                self._known, self._known_before = {}, self._known
             if self._capacity:
                 self._known[token] = identity
         return identity

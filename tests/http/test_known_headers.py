@@ -192,3 +192,21 @@ def test_many_headers_take_no_more_room_than_they_may(settings: Settings) -> Non
         known.learn(token, ISSUER_KEY.public_key())
         assert known.claims(token) is not None
     assert len(known._signed) <= known_headers.MAX_HEADERS
+
+
+def test_the_latest_tokens_are_remembered_and_no_more_than_there_is_room_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifier = TokenVerifier(settings.model_copy(update={"verified_token_cache_size": 10}), now=lambda: NOW)
+    verifier._keys = OneKey(ISSUER_KEY.public_key())
+    tokens = [token_of(settings, sub=f"customer-{number}") for number in range(40)]
+    for token in tokens:
+        said_of(verifier, token)
+        assert len(verifier._known) + len(verifier._known_before) <= 10
+    checked: list[str] = []
+    monkeypatch.setattr(verifier, "_check", checked.append)
+    for token in tokens[-5:]:
+        verifier.verify(f"Bearer {token}")
+    assert not checked
+    verifier.verify(f"Bearer {tokens[0]}")
+    assert checked == [tokens[0]]
