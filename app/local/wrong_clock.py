@@ -28,7 +28,8 @@ class WrongClock:
     """Off by so many seconds from the true time."""
 
     def __init__(self, file: Path, shift_seconds: float = 0.0) -> None:
-        """The file is made; nobody has this clock yet."""
+        """The file is made, and its folder; nobody has this clock yet."""
+        file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
         self.shift_seconds = 0.0
         self.set(shift_seconds)

@@ -19,7 +19,7 @@ TELLING = "import time\nwhile True: print(time.time(), time.monotonic(), flush=T
 def clock(tmp_path: Path) -> WrongClock:
     if not clocks_can_be_wrong():
         pytest.skip("libfaketime cannot be loaded here")
-    return WrongClock(tmp_path / "clock")
+    return WrongClock(tmp_path / "a folder that is not there yet" / "clock")
 
 
 @pytest.fixture
