@@ -21,6 +21,9 @@ from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, snapshot
 from app.storage.orders import find_order
 
+LANE_FULL = 400
+"""Fewer than a lane lets wait."""
+
 
 class ForwardClock(DatabaseClock):
     """The database's clock, put forward by so many seconds: what is due then is due now."""
@@ -65,8 +68,10 @@ class Stage:
             OrderRequest(name, order_id(self.sale.sale_id, name, "key"), 1, fingerprint(1, method), method, now)
             for name in customers[1:]
         ]
-        tickets = [lane.submit(request, deadline) for request in requests]
-        keys = [first, *(key_of(ticket.wait().order) for ticket in tickets)]
+        keys = [first]
+        for start in range(0, len(requests), LANE_FULL):
+            tickets = [lane.submit(request, deadline) for request in requests[start : start + LANE_FULL]]
+            keys += [key_of(ticket.wait().order) for ticket in tickets]
         self.keys.update(zip(customers, keys, strict=True))
         return keys
 

@@ -81,7 +81,7 @@ def test_a_thousand_cancels_at_once_share_a_few_commits(
 ) -> None:
     stage = Stage(database, settings, stock=2_000, shard_count=8, limit_per_customer=2)
     keys = stage.order_many([f"customer-{number}" for number in range(1_000)])
-    cancelling = a_queue(stage)
+    cancelling = a_queue(stage, lane_capacity=len(keys))
     wire.calls.clear()
     deadline = time.monotonic() + PATIENCE_SECONDS
     tickets = [cancelling.submit(key, deadline) for key in keys]
