@@ -2,18 +2,18 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from google.api_core import exceptions as google_errors
 from google.pubsub_v1 import ReceivedMessage
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 
 from app.messaging.broker import broker_errors, subscriber_client
+from app.messaging.event_spans import event_spans
 from app.messaging.events import TRACEPARENT, Event, Malformed, decode
 from app.messaging.publisher import Publisher
 from app.messaging.topics import Route, subscription_path, topics_made_again
-from app.tracing.spans import NO_TRACES, ORDER_ID, OUTCOME, Traces, ending, traceparent_of
+from app.tracing.spans import NO_TRACES, OUTCOME, Attributes, Traces
 
 log = logging.getLogger(__name__)
 
@@ -108,31 +108,17 @@ class Consumer:
 
     def _handle_traced(self, events: Sequence[Event], handle: Handle) -> Sequence[Verdict]:
         """Handle the events; those that continue a trace with a span each, which what they cause continues."""
-        spans = {place: span for place, event in enumerate(events) if (span := self._span(event)) is not None}
-        if not spans:
-            return handle(events)
-        continued = list(events)
-        for place, span in spans.items():
-            continued[place] = replace(events[place], traceparent=traceparent_of(span))
-        with ExitStack() as ends:
-            for span in spans.values():
-                ends.enter_context(ending(span))
+        with event_spans(self._traces, "process", SpanKind.CONSUMER, events, self._details) as (continued, spans):
             verdicts = handle(continued)
             for place, span in spans.items():
                 span.set_attribute(OUTCOME, type(verdicts[place]).__name__)
         return verdicts
 
-    def _span(self, event: Event) -> Span | None:
-        if event.traceparent is None:
-            return None
-        attributes = {
-            "messaging.system": "gcp_pubsub",
+    def _details(self, _event: Event) -> Attributes:
+        return {
             "messaging.operation.type": "process",
             "messaging.destination.subscription.name": self._subscription.rpartition("/")[2],
-            "messaging.message.id": event.id,
-            ORDER_ID: event.order_id,
         }
-        return self._traces.after(event.traceparent, f"process {event.type}", SpanKind.CONSUMER, attributes)
 
     def _acknowledge(self, ack_ids: Sequence[str]) -> None:
         if not ack_ids:

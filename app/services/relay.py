@@ -3,24 +3,24 @@
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 import orjson
 from google.cloud.spanner_v1.transaction import Transaction
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 
 from app.domain.ids import OUTBOX_SHARD_COUNT
 from app.domain.timestamps import rfc3339
+from app.messaging.event_spans import event_spans
 from app.messaging.events import Event
 from app.services.leases import LeaseKeeper
 from app.storage.clock import DatabaseClock
 from app.storage.database import Conflict, FairdropDatabase, snapshot, transact
 from app.storage.leases import holds
 from app.storage.outbox import Cursor, OutboxRow, advance_cursors, read_cursors, read_outbox, rows_between
-from app.tracing.spans import NO_TRACES, ORDER_ID, Traces, ending, traceparent_of
+from app.tracing.spans import NO_TRACES, Attributes, Traces
 
 PAGE_ROWS = 1_000
 """Rows read, published and ticked off at once: one call of the broker's."""
@@ -116,13 +116,8 @@ class Relay:
     def _publish(self, rows: Sequence[OutboxRow]) -> None:
         events = [as_event(row, self._event_id(row)) for row in rows]
         again = [event for event in events if random.random() < self._duplicate_share]  # noqa: S311  # no secret
-        with ExitStack() as ends:
-            for place, event in enumerate(events):
-                span = self._span(event)
-                if span is not None:
-                    ends.enter_context(ending(span))
-                    events[place] = replace(event, traceparent=traceparent_of(span))
-            self._sink.publish(events + again)
+        with event_spans(self._traces, "publish", SpanKind.PRODUCER, events, _details) as (continued, _):
+            self._sink.publish([*continued, *again])
         self._published += len(rows)
         now = self._clock.estimate
         self._lags.extend((now - row.created_at).total_seconds() for row in rows)
@@ -148,18 +143,6 @@ class Relay:
                 del self._cursors[shard]
             self._leases.lost()
 
-    def _span(self, event: Event) -> Span | None:
-        if event.traceparent is None:
-            return None
-        attributes = {
-            "messaging.system": "gcp_pubsub",
-            "messaging.operation.type": "send",
-            "messaging.message.id": event.id,
-            "fairdrop.committed_at": rfc3339(event.time),
-            ORDER_ID: event.order_id,
-        }
-        return self._traces.after(event.traceparent, f"publish {event.type}", SpanKind.PRODUCER, attributes)
-
     def _advance(
         self, transaction: Transaction, known: Mapping[int, Cursor], advanced: Mapping[int, Cursor]
     ) -> frozenset[int]:
@@ -175,6 +158,10 @@ def _database_time(database: FairdropDatabase) -> datetime:
     with snapshot(database) as reads:
         _, now = read_outbox(reads, [Cursor(0, None, None, None, 0)], 1)
     return now
+
+
+def _details(event: Event) -> Attributes:
+    return {"messaging.operation.type": "send", "fairdrop.committed_at": rfc3339(event.time)}
 
 
 def as_event(row: OutboxRow, event_id: str) -> Event:

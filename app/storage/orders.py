@@ -14,7 +14,7 @@ from app.domain.orders import Order
 from app.domain.placement import NewOrder
 from app.domain.sale import Sale
 from app.domain.states import Status, Trigger
-from app.storage.outbox import OUTBOX, append_outbox
+from app.storage.outbox import append_outbox
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, PrefixKeys, insert, moment, number, text, update
 
 ORDER_COLUMNS = (
@@ -134,7 +134,7 @@ def insert_orders(
     """Insert new orders of one shard, each with its first event and its outbox row. `hold_until` is a hold's deadline."""
     sale_id, price, currency = text(sale.sale_id), number(sale.unit_price_minor), text(sale.currency)
     shard, outbox, due = number(shard_id), number(outbox_shard(sale.sale_id, shard_id)), moment(hold_until)
-    order_rows, event_rows, outbox_rows, traced_rows, traced_outbox = [], [], [], [], []
+    order_rows, event_rows, outbox_rows, traced_rows = [], [], [], []
     for new in orders:
         request = new.request
         customer, order_id, status = text(request.customer_id), text(request.order_id), _STATUSES[new.status]
@@ -166,16 +166,12 @@ def insert_orders(
             request, sale, new.status, sale.unit_price_minor, None if sale.is_free else request.payment_method
         )
         outbox_row = (outbox, COMMIT_TIMESTAMP, order_id, _ONE, text(new.event), text(body))
-        if request.traceparent is None:
-            outbox_rows.append(outbox_row)
-        else:
-            traced_outbox.append((outbox_row, request.traceparent))
+        outbox_rows.append((outbox_row, request.traceparent))
+        if request.traceparent is not None:
             traced_rows.append((customer, sale_id, order_id, text(request.traceparent)))
     if order_rows:
         insert(transaction, "Orders", _ORDERS, order_rows)
         insert(transaction, "OrderEvents", EVENTS, event_rows)
-    if outbox_rows:
-        insert(transaction, "Outbox", OUTBOX, outbox_rows)
+    append_outbox(transaction, outbox_rows)
     if traced_rows:
         update(transaction, "Orders", _TRACED, traced_rows)
-        append_outbox(transaction, traced_outbox)

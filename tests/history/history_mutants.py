@@ -307,8 +307,9 @@ _MUTANTS = (
         [
             Edit(
                 "services/relay.py",
-                "        self._sink.publish(events + again)\n        self._published += len(rows)",
-                "        self._published += len(rows)",
+                '        with event_spans(self._traces, "publish", SpanKind.PRODUCER, events, _details) as (continued, _):\n'
+                "            self._sink.publish([*continued, *again])\n",
+                "",
             ),
             Edit(
                 "services/relay.py",

@@ -65,7 +65,8 @@ def test_when_the_server_says_that_it_received_an_order_does_not_matter(
 def test_a_crowd_that_hammers_at_the_door_gets_every_unit_and_none_of_them_early(
     settings: Settings, database: FairdropDatabase
 ) -> None:
-    sale = put_up(database, stock=200, opens_at=database_time(database) + timedelta(seconds=1))
+    # Long enough for every thread to have been there before, on a busy machine too.
+    sale = put_up(database, stock=200, opens_at=database_time(database) + timedelta(seconds=3))
     counters = [open_counter(settings, f"process:{index}") for index in range(2)]
     told_to_wait = [0] * 20
 
