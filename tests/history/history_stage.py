@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 RECORDERS = 2
 READY_SECONDS = 90.0
 PLAY_SECONDS = 120.0
-QUIET_SECONDS = 8.0
+QUIET_SECONDS = 16.0
 """Evidence that has not changed for so long, with nothing settled, will not change any more."""
 
 MONEY_SECONDS = 90.0
