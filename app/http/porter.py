@@ -22,8 +22,17 @@ from app.http.connections import Lobby
 FIRST_BYTES = 8_192
 """Of a request, read at once. Longer ones are for the parser."""
 
-_ORDER = re.compile(rb"POST /v1/sales/[A-Za-z0-9._~-]{1,200}/orders HTTP/1\.1\r\n")
-_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,5})\r\n")
+_OTHER_LINE = rb"(?!(?i:content-length|transfer-encoding|connection|expect|upgrade))[A-Za-z0-9-]++:[ -~]*+\r\n"
+_ORDER = re.compile(
+    rb"POST /v1/sales/[A-Za-z0-9._~-]{1,200}/orders HTTP/1\.1\r\n"
+    rb"(?:" + _OTHER_LINE + rb")*+"
+    rb"(?i:content-length): ?([0-9]{1,5})\r\n"
+    rb"(?:" + _OTHER_LINE + rb")*+"
+    rb"\r\n"
+)
+"""The head of an order: whole lines of plain characters, one length, no coding, nothing expected and nothing said of the
+connection. One pass over it costs a seventh of as many searches (1.5 µs of 10)."""
+
 _READ = 1
 
 
@@ -41,32 +50,12 @@ class Gate(Protocol):
 def sheddable(data: bytes) -> int:
     """The length of the order that these bytes begin with; 0 when they begin with anything that is not, beyond doubt, a whole one.
 
-    The bytes must begin where a request begins. Beyond doubt: HTTP/1.1, whole lines, one length, no coding, nothing expected
-    and nothing said of the connection; so every server and proxy agrees where this request ends.
+    The bytes must begin where a request begins. Beyond doubt: every server and proxy agrees where this request ends.
     """
-    if _ORDER.match(data) is None:
+    head = _ORDER.match(data)
+    if head is None:
         return 0
-    end = data.find(b"\r\n\r\n") + 4
-    if end < 4:  # noqa: PLR2004  # not found
-        return 0
-    head = data[:end].lower()
-    found = _LENGTH.search(head)
-    lines = head.count(b"\r\n")
-    if (
-        found is None
-        or head.count(b"content-length") != 1
-        or b"transfer-encoding" in head
-        or b"\r\nexpect" in head
-        or b"\r\nconnection" in head
-        or b"\r\nupgrade" in head
-        or b"\0" in head
-        or b"\n " in head
-        or b"\n\t" in head
-        or head.count(b"\n") != lines
-        or head.count(b"\r") != lines
-    ):
-        return 0
-    end += int(found[1])
+    end = head.end() + int(head[1])
     return end if end <= len(data) else 0
 
 
@@ -74,11 +63,11 @@ class Porter:
     """One worker's: the connections whose next request has begun, in the order in which that happened."""
 
     def __init__(self, hub: Any, gate: Gate | None, lobby: Lobby, refusal: Callable[[], bytes]) -> None:
-        """Without a gate nobody is refused. `refusal` gives the answer, without its date."""
+        """Without a gate nobody is refused. `refusal` gives the answer, without its date; `answer` is it with the date."""
         self._hub = hub
         self._gate = gate
         self._refusal = refusal
-        self._answer = b""
+        self.answer = b""
         self._answer_second = 0
         self._lobby = lobby
         self._came: list[Door] = []
@@ -95,31 +84,25 @@ class Porter:
 
     def _let_in(self) -> None:
         came, self._came = self._came, []
+        self._date()
+        refused = 0
         for door in reversed(came):
-            door.open()
+            refused += door.open()
+        if refused and self._gate is not None:
+            self._gate.refused(refused)
 
-    def shed(self, data: bytes) -> tuple[bytes, bytes]:
-        """The answer to the orders that these bytes begin with, and the bytes after them; no answer: nothing is refused."""
-        gate = self._gate
-        if gate is None or not gate.is_shut or self._lobby.is_closed:
-            return b"", data
-        orders = 0
-        while length := sheddable(data):
-            orders += 1
-            data = data[length:]
-        if orders:
-            gate.refused(orders)
-            return self._dated() * orders, data
-        return b"", data
+    @property
+    def is_shut(self) -> bool:
+        """Whether orders are refused now: not by a process that is about to end, for others then take them."""
+        return self._gate is not None and self._gate.is_shut and not self._lobby.is_closed
 
-    def _dated(self) -> bytes:
+    def _date(self) -> None:
         second = int(time.time())
         if second != self._answer_second:
             date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
             line, _, rest = self._refusal().partition(b"\r\n")
-            self._answer = line + b"\r\nDate: " + date.encode() + b"\r\n" + rest
+            self.answer = line + b"\r\nDate: " + date.encode() + b"\r\n" + rest
             self._answer_second = second
-        return self._answer
 
 
 class Door:
@@ -163,26 +146,31 @@ class Door:
             self._watcher.stop()
             timer.close()
 
-    def open(self) -> None:
-        """Read what has come, and answer it or hand it in. From the hub."""
+    def open(self) -> int:
+        """Read what has come, and refuse it or hand it in; returns how many orders were refused. From the hub."""
         waiter = self._waiter
         if waiter is None:
-            return  # it gave up in the meantime
+            return 0  # it gave up in the meantime
+        orders = 0
         try:
             data = self._raw.recv(FIRST_BYTES)
-            answer, rest = self._porter.shed(data)
-            if answer:
-                self._refused = True
-                self._on_refused()
-                self._send(answer)
-                if not rest:
-                    return
+            if self._porter.is_shut:
+                while length := sheddable(data):
+                    orders += 1
+                    data = data[length:]
+                if orders:
+                    self._refused = True
+                    self._on_refused()
+                    self._send(self._porter.answer * orders)
+                    if not data:
+                        return orders
         except BlockingIOError:
-            return  # nothing there after all
+            return 0  # nothing there after all
         except OSError as error:
             waiter.throw(error)
         else:
-            waiter.switch(rest)
+            waiter.switch(data)
+        return orders
 
     def _send(self, answer: bytes) -> None:
         """All of it at once: there is no greenlet here to wait, and room for it, unless earlier answers were not taken."""

@@ -26,10 +26,10 @@ class Distribution:
     def __post_init__(self) -> None:
         self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
-    def add(self, value: float) -> None:
-        """One value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def add(self, value: float, times: int = 1) -> None:
+        """One value, so many times."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
     def add_all(self, counts: Iterable[int], total: float) -> None:
         """Another distribution's counts, of the same bounds."""
@@ -61,10 +61,10 @@ class Figures:
     waiting_in_lanes: int = 0
     _batch_lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def answered(self, outcome: str, seconds: float) -> None:
-        """A request for an order got its answer."""
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
-        self.latency.add(seconds)
+    def answered(self, outcome: str, seconds: float, requests: int = 1) -> None:
+        """A request for an order got its answer, or so many got the same in the same time."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + requests
+        self.latency.add(seconds, requests)
 
     def committed(self, orders: int) -> None:
         """A lane has committed a batch; from any thread."""

@@ -96,8 +96,7 @@ class Placement:
     def refused(self, orders: int) -> None:
         """So many were refused before anything was read of them."""
         self.figures.refused_unread += orders
-        for _ in range(orders):
-            self.figures.answered(_OVERLOADED, 0.0)
+        self.figures.answered(_OVERLOADED, 0.0, orders)
 
     def refuse_when_full(self, sale_id: str) -> None:
         """Raise Overloaded if too many orders are under way, or wait in the sale's lane: asked before anything else of a request

@@ -11,6 +11,12 @@ ORDER = (
 )
 
 
+@pytest.mark.parametrize("spelt", [b"content-length: 12", b"CONTENT-LENGTH:12", b"Content-Length: 00012"])
+def test_a_length_may_be_spelt_as_http_allows(spelt: bytes) -> None:
+    order = ORDER.replace(b"Content-Length: 12", spelt)
+    assert sheddable(order) == len(order)
+
+
 def test_a_whole_order_is_as_long_as_it_says_and_what_follows_is_not_its() -> None:
     assert sheddable(ORDER) == len(ORDER)
     assert sheddable(ORDER + ORDER[:40]) == len(ORDER)
@@ -44,6 +50,11 @@ def test_half_an_order_is_for_the_parser(cut: int) -> None:
         (b"Host: fairdrop", b"Host: fairdrop\r\nExpect: 100-continue"),
         (b"Host: fairdrop", b"Host: fairdrop\r\nConnection: close"),
         (b"Host: fairdrop", b"Host: fairdrop\r\nUpgrade: h2c"),
+        (b"Host: fairdrop", b"Host: fairdrop\r\nupgrade-insecure-requests: 1"),
+        (b"Host: fairdrop", b"Host: fair\xe9drop"),
+        (b"Host: fairdrop", b"Host_: fairdrop"),
+        (b"Host: fairdrop", b": fairdrop"),
+        (b"Host: fairdrop", b"Host"),
         (b"\r\nHost: fairdrop", b"\nHost: fairdrop"),
     ],
 )
