@@ -26,9 +26,6 @@ WAITS_PER_CUSTOMER = 8
 BUSY_RETRY_SECONDS = 5
 """When there may be room again: a long poll lasts some 20 s, so a share of them has ended by then."""
 
-WAKE_SLICE = 50
-"""So many are woken in one go: each then builds its answer, and between the slices the server attends to other requests."""
-
 Key = tuple[str, str, str]
 """The ids of customer, sale and order."""
 
@@ -225,7 +222,7 @@ class Board:
                 if self._topics.get(topic.key) is topic:
                     self._see(topic, look, orders.get(topic.key))
                     waiters += filter(None, (watch.take_waiter() for watch in topic.watches if watch.has_news))
-        self._wake(waiters)
+        self.concurrency.wake(waiters)
 
     def _see(self, topic: Topic, look: int, order: Order | None) -> None:
         topic.look, topic.order = look, order
@@ -247,8 +244,4 @@ class Board:
             self.is_closed = True
             watches = [watch for topic in self._topics.values() for watch in topic.watches]
             waiters = [waiter for watch in watches if (waiter := watch.take_waiter()) is not None]
-        self._wake(waiters)
-
-    def _wake(self, waiters: list[Waiter]) -> None:
-        for start in range(0, len(waiters), WAKE_SLICE):
-            self.concurrency.wake(waiters[start : start + WAKE_SLICE])
+        self.concurrency.wake(waiters)
