@@ -90,7 +90,7 @@ class GroupCommit(ABC, Generic[Request, Answer]):
             raise Overloaded(retry_after_seconds=1)
         ticket: Ticket[Request, Answer] = Ticket(request, deadline, self._concurrency.waiter(), span)
         self._queue.put(ticket)
-        if self._queue.qsize() >= CROWD_BATCH and not self._filled.is_set():
+        if not self._filled.is_set() and self._queue.qsize() >= self._enough():
             self._filled.set()
         if not self._running:
             with self._start_lock:
@@ -99,6 +99,10 @@ class GroupCommit(ABC, Generic[Request, Answer]):
                     threading.Thread(target=self._drain, name=self._name, daemon=True).start()
                     self._running = True
         return ticket
+
+    def _enough(self) -> int:
+        """How many requests wait no longer for others."""
+        return CROWD_BATCH
 
     @abstractmethod
     def _run(self, batch: Sequence[Ticket[Request, Answer]]) -> None:
@@ -130,7 +134,7 @@ class GroupCommit(ABC, Generic[Request, Answer]):
         """Let the batch fill, until that monotonic time at the latest."""
         self._filled.clear()
         # In this order: whoever fills the batch from here on sets it again.
-        if self._queue.qsize() < CROWD_BATCH:
+        if self._queue.qsize() < self._enough():
             self._filled.wait(max(0.0, until - time.monotonic()))
 
     def _run_guarded(self, batch: Sequence[Ticket[Request, Answer]]) -> None:

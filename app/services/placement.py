@@ -256,4 +256,5 @@ class Placement:
             self._settings.batch_limit,
             self.figures,
             self._traces,
+            lambda: self.turnstile.under_way,
         )
