@@ -7,6 +7,7 @@ import click
 import google.auth
 
 from app.cli.common import Invalid, cli_settings, plain_errors
+from app.cores import available
 from app.services.claim_keys import ClaimKeyRefused, ClaimKeys
 
 CONFIGURATION = "python:app.http.gunicorn_conf"
@@ -56,14 +57,8 @@ def serve(host: str, port: int, workers: int | None) -> None:
     if not os.environ.get("SPANNER_EMULATOR_HOST"):
         google.auth.default()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    count = workers or usable_cores()
+    count = workers or len(available())
     command = [sys.executable, "-m", "gunicorn", "--config", CONFIGURATION]
     command += ["--bind", address, "--workers", str(count), APPLICATION]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606  # no shell is wanted: gunicorn is to be this process
-
-
-def usable_cores() -> int:
-    """The cores that this process may use; where the system does not say which, all there are."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

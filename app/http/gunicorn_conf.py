@@ -4,9 +4,12 @@ import os
 import resource
 import shutil
 import tempfile
+from itertools import count
 from typing import Any
 
+from app.cores import keep_to, own_core
 from app.http import AT_THE_END
+from app.settings import load_settings
 
 worker_class = "app.http.greenlets.FairdropWorker"
 MAX_CONNECTIONS = 4_000
@@ -46,6 +49,18 @@ _own_metrics_dir = None
 if not os.environ.get(_METRICS_DIR):
     # The workers inherit it, and add up there what each of them has counted.
     _own_metrics_dir = os.environ[_METRICS_DIR] = tempfile.mkdtemp(prefix="fairdrop-figures-")
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """In the parent: the least number that no living worker has, so that whoever takes a dead one's place takes its core, too."""
+    taken = {living.number for living in server.WORKERS.values()}
+    worker.number = next(number for number in count() if number not in taken)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """In the worker."""
+    if load_settings().pin_workers:
+        keep_to(own_core(worker.number))
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
