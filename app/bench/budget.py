@@ -22,6 +22,11 @@ _STEPS = {
 }
 
 
+REFUSED_CONNECTIONS = (64, 512, 3_500)
+"""The more there are, the more have something to say at each look at them, and the less of its cost is one request's; but they do
+not stay in the processor's caches."""
+
+
 class _Cost(NamedTuple):
     """Microseconds an order: of the thread that serves requests, and of all others (the lane's, gRPC's)."""
 
@@ -30,7 +35,7 @@ class _Cost(NamedTuple):
 
 
 def budget(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
-    """Microseconds of processor time an order, step by step."""
+    """Microseconds of processor time an order, step by step; and of one that is too many."""
     costs: dict[str, list[_Cost]] = {name: [] for name in _STEPS}
     for number in range(rounds):
         for name, factory in _STEPS.items():
@@ -44,6 +49,10 @@ def budget(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
     yield Figure("queueing, waiting, answering", whole - token, "µs/order")
     yield Figure("the lane: decision, protobufs, gRPC, two calls a batch", lane, "µs/order")
     yield Figure("a worker's processor time, all in all", whole + lane, "µs/order")
+    for connections in REFUSED_CONNECTIONS:
+        say(f"budget: refused unread, {connections:,} connections")
+        refused = median(_refusal_us(stage, connections, number) for number in range(rounds))
+        yield Figure(f"an order refused unread, {connections:,} connections", refused, "µs/order")
 
 
 def _cost(stage: Stage, factory: str, seed: int) -> _Cost:
@@ -53,3 +62,10 @@ def _cost(stage: Stage, factory: str, seed: int) -> _Cost:
     played = stage.round(sale_id, factory=factory, ready=ready, seed=seed)
     scale = _MICROSECONDS / stage.buyers
     return _Cost(played.requests_cpu_seconds * scale, played.others_cpu_seconds * scale)
+
+
+def _refusal_us(stage: Stage, connections: int, seed: int) -> float:
+    played = stage.round(
+        stage.new_sale(), factory="app.bench.full:create()", connections=connections, tries_limit=1, seed=seed
+    )
+    return played.requests_cpu_seconds * _MICROSECONDS / stage.buyers

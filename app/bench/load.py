@@ -1,7 +1,8 @@
 """More than a worker can take: goodput, latency and refusals at multiples of its capacity, and how it comes back; and a soak.
 
-Everything runs against one server on one emulator. Arrivals are open: buyers come at their rate, answered or not, and a latency
-counts from when the buyer was due.
+The server has a core of its own, and each rate an empty database, for the emulator takes the longer the more it holds. Arrivals are
+open: buyers come at their rate, answered or not, and a latency counts from when the buyer was due. The capacity is measured before
+and after each rate, for a machine is not the same for ten minutes.
 """
 
 import time
@@ -9,19 +10,22 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from statistics import mean
+from typing import Any
 
 import orjson
 import psutil
 
 from app.bench.soaked import GREENLETS_PATH
 from app.bench.stage import CONNECTIONS, Served, Stage
+from app.cores import Cores
 from app.rush.report import RushReport
 
 Say = Callable[[str], None]
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 CAPACITY_SECONDS = 10.0
-FIRST_GUESS_PER_SECOND = 1_000.0
+WARM_BUYERS = 10_000
 OPEN_CONNECTIONS = 3_500
 """As many as a worker lets in, less some; a buyer who finds none waits, and the wait counts."""
 
@@ -42,10 +46,12 @@ SOAK_STOCK = 200_000
 @dataclass(frozen=True, slots=True)
 class Step:
     """One rate for a while. Rates in buyers a second; latencies in ms from when a buyer was due; None when there was none.
-    `sent_late` is the part of them until the crowd itself had time, and a connection free.
+    `capacity_per_second` is the mean of just before and just after; `sent_late` is the part of a latency until the crowd itself
+    had time, and a connection free.
     """
 
     factor: float
+    capacity_per_second: float
     offered_per_second: float
     taken_per_second: float
     taken_share_of_capacity: float
@@ -60,7 +66,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """What `overload` measured. `recovery_ms`: the slowest answer to the buyers who were due in each second of the recovery."""
+    """What `overload` measured. `capacity_per_second` is the mean of the steps'; `recovery_ms`: the slowest answer to the
+    buyers who were due in each second of the recovery.
+    """
 
     capacity_per_second: float
     steps: tuple[Step, ...]
@@ -81,35 +89,71 @@ class Sample:
     sessions: int
 
 
-def overload(stage: Stage, seconds: float, say: Say) -> Overload:
-    """Measure the capacity, then `seconds` at each factor of it, then the recovery."""
-    with stage.served() as served:
-        capacity = _capacity(stage, served, say)
-        steps = tuple(_step(stage, served, factor, capacity, seconds, say) for factor in FACTORS)
-        say("recovery")
-        recovery, slowest = _recovery(stage, served, capacity)
-        return Overload(capacity, steps, recovery, slowest, stage.settings.request_deadline_seconds * 1000)
+def overload(stage: Stage, seconds: float, cores: Cores, say: Say) -> Overload:
+    """`seconds` at each factor of the capacity, each with an empty database and a server of its own, which has these cores; the
+    recovery follows the last and highest.
+    """
+    steps: list[Step] = []
+    recovery: tuple[float, tuple[float, ...]] = (0.0, ())
+    for factor in FACTORS:
+        stage.empty_database()
+        with stage.served(cores=cores) as served:
+            crowd = _Crowd(stage, served)
+            before = _first_capacity(crowd, say)
+            rate = factor * before
+            say(f"{factor:g} times the capacity: {rate:,.0f} buyers a second for {seconds:g} s")
+            report = crowd.come(rate, seconds)
+            if factor == FACTORS[-1]:
+                say("recovery")
+                recovery = _recovery(crowd, before)
+            steps.append(_step(factor, rate, mean((before, _capacity(crowd, before, say))), report))
+    capacity = mean(step.capacity_per_second for step in steps)
+    return Overload(capacity, tuple(steps), *recovery, stage.settings.request_deadline_seconds * 1000)
 
 
-def _capacity(stage: Stage, served: Served, say: Say) -> float:
-    """Orders a second that a worker takes when 256 connections ask without a pause; the second of two rounds, once it is warm."""
-    rate = FIRST_GUESS_PER_SECOND
-    for number in range(2):
-        say(f"capacity, round {number + 1} of 2")
-        buyers = int(rate * CAPACITY_SECONDS)
-        report = served.rush(stage.new_sale(), buyers=buyers, connections=CONNECTIONS, seed=number)
-        rate = report.orders_per_second
-    return rate
+class _Crowd:
+    """Buyers who were not there a moment ago: a worker that remembers their tokens takes more of them than it would in a rush."""
+
+    def __init__(self, stage: Stage, served: Served) -> None:
+        self.stage = stage
+        self._served = served
+        self._came = 0
+
+    def ask(self, buyers: int, sale_id: str | None = None, **options: Any) -> RushReport:
+        """So many come, and ask until they have their answer; for a new sale, if none is named."""
+        tokens = self.stage.tokens(self._came)
+        self._came += buyers
+        sale_id = sale_id or self.stage.new_sale()
+        return self._served.rush(sale_id, **{"buyers": buyers, "connections": CONNECTIONS, "tokens": tokens, **options})
+
+    def come(self, rate: float, seconds: float) -> RushReport:
+        """So many a second come, whatever becomes of those before them, and ask once."""
+        return self.ask(
+            max(1, int(rate * seconds)),
+            connections=OPEN_CONNECTIONS,
+            arrivals="open",
+            rate_per_second=rate,
+            tries_limit=1,
+        )
 
 
-def _step(stage: Stage, served: Served, factor: float, capacity: float, seconds: float, say: Say) -> Step:
-    rate = factor * capacity
-    say(f"{factor:g} times the capacity: {rate:,.0f} buyers a second for {seconds:g} s")
-    report = _open(stage, served, rate, seconds)
+def _first_capacity(crowd: _Crowd, say: Say) -> float:
+    say("warming")
+    return _capacity(crowd, crowd.ask(WARM_BUYERS).orders_per_second, say)
+
+
+def _capacity(crowd: _Crowd, about: float, say: Say) -> float:
+    """Orders a second that a worker takes when 256 connections ask without a pause, over 10 s if it is about so many."""
+    say("capacity")
+    return crowd.ask(int(about * CAPACITY_SECONDS)).orders_per_second
+
+
+def _step(factor: float, offered: float, capacity: float, report: RushReport) -> Step:
     taken, errors = report.latency["taken"], report.latency["errors"]
     return Step(
         factor,
-        rate,
+        capacity,
+        offered,
         report.orders_per_second,
         report.orders_per_second / capacity,
         taken.p50_ms,
@@ -122,25 +166,14 @@ def _step(stage: Stage, served: Served, factor: float, capacity: float, seconds:
     )
 
 
-def _open(stage: Stage, served: Served, rate: float, seconds: float) -> RushReport:
-    return served.rush(
-        stage.new_sale(),
-        buyers=max(1, int(rate * seconds)),
-        connections=OPEN_CONNECTIONS,
-        arrivals="open",
-        rate_per_second=rate,
-        tries_limit=1,
-    )
-
-
-def _recovery(stage: Stage, served: Served, capacity: float) -> tuple[float, tuple[float, ...]]:
+def _recovery(crowd: _Crowd, capacity: float) -> tuple[float, tuple[float, ...]]:
     """From the first buyer after the overload to the last who still felt it, in seconds; and the slowest answer in ms by the
     second in which its buyer was due.
     """
-    _open(stage, served, RECOVERY_FACTOR * capacity, RECOVERY_SECONDS)
+    crowd.come(RECOVERY_FACTOR * capacity, RECOVERY_SECONDS)
     last = 0
     attempts: list[tuple[int, float]] = []
-    with stage.answers.open("rb") as lines:
+    with crowd.stage.answers.open("rb") as lines:
         next(lines)
         for line in map(orjson.loads, lines):
             due, answered = line["due_ns"], line["answered_ns"]
@@ -156,11 +189,12 @@ def _recovery(stage: Stage, served: Served, capacity: float) -> tuple[float, tup
     return max(0.0, (last - first) / 1e9) if last else 0.0, tuple(slowest)
 
 
-def soak(stage: Stage, seconds: float, say: Say) -> Iterator[Sample]:
-    """`seconds` at 0.7 of the capacity, a rush after another; a sample after each."""
-    with stage.served(factory="app.bench.soaked:create()") as served:
-        capacity = _capacity(stage, served, say)
-        rate = SOAK_FACTOR * capacity
+def soak(stage: Stage, seconds: float, cores: Cores, say: Say) -> Iterator[Sample]:
+    """`seconds` at 0.7 of the capacity, a rush after another; a sample after each. The server has these cores."""
+    stage.empty_database()
+    with stage.served(factory="app.bench.soaked:create()", cores=cores) as served:
+        crowd = _Crowd(stage, served)
+        rate = SOAK_FACTOR * _first_capacity(crowd, say)
         sale_id = stage.new_sale(stock=SOAK_STOCK)
         piece = max(1.0, min(30.0, stage.buyers / rate))
         started = time.monotonic()
@@ -169,14 +203,7 @@ def soak(stage: Stage, seconds: float, say: Say) -> Iterator[Sample]:
             if gone >= seconds:
                 return
             say(f"soak: {gone:,.0f} of {seconds:,.0f} s")
-            served.rush(
-                sale_id,
-                buyers=int(rate * piece),
-                connections=CONNECTIONS,
-                arrivals="open",
-                rate_per_second=rate,
-                seed=seed,
-            )
+            crowd.ask(int(rate * piece), sale_id, arrivals="open", rate_per_second=rate, seed=seed)
             yield _sample(stage, served, time.monotonic() - started)
 
 

@@ -11,6 +11,7 @@ from app.bench.measures import Figure, Say
 from app.bench.peer_servers import PeerMissing
 from app.bench.peers import ADDRESS_VARIABLE, POSTGRES_SCHEMA
 from app.bench.stage import Round, Stage
+from app.cores import available
 
 OURS, POSTGRES, REDIS_ALWAYS, REDIS_EVERYSEC = (
     "Fairdrop",
@@ -63,8 +64,10 @@ def _side_by_side(stage: Stage, rounds: int, say: Say, addresses: dict[str, str]
 
 
 def _round(stage: Stage, name: str, address: str | None, workers: int, seed: int) -> Round:
+    # As many workers as cores: each of whichever server keeps to its own.
+    pinned = {"FAIRDROP_PIN_WORKERS": "true"} if workers == len(available()) else {}
     if address is None:
-        return stage.round(stage.new_sale(), workers=workers, seed=seed)
+        return stage.round(stage.new_sale(), workers=workers, environment=pinned, seed=seed)
     factory = "postgres" if name == POSTGRES else "redis_lua"
     sale_id = f"peer-{workers}-{seed}"
     return stage.round(
@@ -72,7 +75,7 @@ def _round(stage: Stage, name: str, address: str | None, workers: int, seed: int
         factory=f"app.bench.peers:{factory}()",
         ready=f"/v1/sales/{sale_id}",
         workers=workers,
-        environment={ADDRESS_VARIABLE: address},
+        environment={ADDRESS_VARIABLE: address, **pinned},
         seed=seed,
     )
 

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from app.bench.cores import on
+from app.cores import Cores, available
 from app.local.children import Child, serving
 from app.rush.local_tokens import LocalTokens
 from app.rush.options import RushOptions
@@ -51,6 +53,19 @@ class Round:
         return self.report.answers_per_second
 
 
+@dataclass(frozen=True, slots=True)
+class TokensInTurn:
+    """The same `count` customers again and again, each time with another key, when there are more buyers than tokens."""
+
+    tokens: FileTokens
+    first: int
+    count: int
+
+    def token(self, index: int) -> tuple[str, str]:
+        """A buyer's customer id and token."""
+        return self.tokens.token((self.first + index) % self.count)
+
+
 class Stage:
     """An emulator with the schema, the buyers' tokens, and how many entries a lottery is to have."""
 
@@ -62,6 +77,12 @@ class Stage:
         self.buyers = buyers
         self.entries = entries
         self._sales = 0
+
+    def empty_database(self) -> None:
+        """Drop all orders, and the rest; no server may run. The emulator takes the longer for a commit the more it holds."""
+        self.database.drop()  # type: ignore[no-untyped-call]
+        apply(self.settings, database_id=self.settings.spanner_database, folder=SCHEMA_ROOT / "orders")
+        self.database = connect(self.settings)
 
     def new_sale(
         self,
@@ -99,15 +120,19 @@ class Stage:
         ready: str = "/healthz",
         workers: int = 1,
         environment: Mapping[str, str] | None = None,
+        cores: Cores | None = None,
     ) -> "Iterator[Served]":
-        """A server of this stage for the length of a block."""
-        with serving(
+        """A server of this stage for the length of a block; on these cores only, if they are named."""
+        started = serving(
             {**self.environment(), **(environment or {})},
             self.folder / "server.log",
             workers=workers,
             factory=factory,
             ready=ready,
-        ) as (url, server):
+        )
+        with ExitStack() as stack:
+            with on(cores or available()):
+                url, server = stack.enter_context(started)
             yield Served(self, url, server)
 
     def round(
@@ -149,11 +174,15 @@ class Stage:
         """The answers file of the latest rush."""
         return self.folder / "answers.jsonl"
 
+    def tokens(self, first: int) -> TokensInTurn:
+        """The buyers' tokens, from this buyer on."""
+        return TokensInTurn(FileTokens(self.folder / "tokens.tsv"), first, self.buyers)
+
     def options(self, sale_id: str, url: str) -> RushOptions:
         """A rush as all of a bench's are, unless something else is said."""
         return RushOptions(
             sale_id=sale_id,
-            tokens=_TokensInTurn(FileTokens(self.folder / "tokens.tsv"), self.buyers),
+            tokens=self.tokens(0),
             answers=self.answers,
             url=url,
             buyers=self.buyers,
@@ -177,17 +206,6 @@ class Served:
     def rush(self, sale_id: str, **options: Any) -> RushReport:
         """Send it a rush."""
         return run_rush(replace(self.stage.options(sale_id, self.url), **options))
-
-
-@dataclass(frozen=True, slots=True)
-class _TokensInTurn:
-    """The same customers again and again, each time with another key, when there are more buyers than tokens."""
-
-    tokens: FileTokens
-    count: int
-
-    def token(self, index: int) -> tuple[str, str]:
-        return self.tokens.token(index % self.count)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def bench(names: tuple[str, ...], buyers: int, rounds: int, entries: int, as_jso
     workers   two and four workers: errors and the longest wait
     money     settlement, release with promotion, and the relay, against placement
     memory    a worker's memory early and late in a rush
-    budget    processor time of a worker an order, step by step
+    budget    processor time of a worker an order, step by step, and of a refusal at the door
     telemetry orders with traces, figures, tags and logs as by default, against none of them
     peers     the same order on PostgreSQL and on Redis, where these are installed; one and two workers
     stored    orders a second with 1,000,000 orders stored against none (takes minutes and some 12 GB)

@@ -10,13 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from app.bench import load as loads
+from app.bench.cores import on, shares
 from app.bench.load import Overload
 from app.bench.stage import staged
 from app.cli.common import Invalid, plain_errors
 from app.cli.load_report import PAGE, around_section, write_report
 from app.cli.load_verdicts import flat, judged
+from app.cores import available
 
-TOKENS = 20_000
+TOKENS = 100_000
+"""Buyers; they come again and again, each time with another order. With few of them each batch reads what they ordered before."""
+
 EXIT_NOT_REACHED = 1
 
 
@@ -47,9 +51,10 @@ def load(seconds: float, soak_minutes: float, json_path: Path | None, report: Pa
         except (OSError, ValueError) as error:
             raise Invalid(str(error)) from error
     say, console = Console(stderr=True).print, Console()
-    with staged(TOKENS) as stage:
-        overload = loads.overload(stage, seconds, say)
-        samples = list(loads.soak(stage, soak_minutes * 60, say)) if soak_minutes else []
+    servers, others = shares(available())
+    with on(others), staged(TOKENS) as stage:
+        overload = loads.overload(stage, seconds, servers, say)
+        samples = list(loads.soak(stage, soak_minutes * 60, servers, say)) if soak_minutes else []
     console.print(_steps(overload))
     verdicts = [*judged(overload), *(flat(samples) if samples else [])]
     for text, is_reached in verdicts:
@@ -63,16 +68,20 @@ def load(seconds: float, soak_minutes: float, json_path: Path | None, report: Pa
 
 
 def _steps(overload: Overload) -> Table:
-    table = Table("offered", "taken/s", "of capacity", "p50", "p99", "503, p99", "answers", "without one")
+    table = Table("offered", "taken/s", "capacity", "of it", "p50", "p99", "503, p99", "503s", "other no", "no answer")
     for step in overload.steps:
+        no = {kind: number for kind, number in step.answers.items() if not kind.startswith("2")}
+        busy = sum(number for kind, number in no.items() if kind.startswith("503"))
         table.add_row(
             f"{step.factor:g}x: {step.offered_per_second:,.0f}/s",
             f"{step.taken_per_second:,.0f}",
+            f"{step.capacity_per_second:,.0f}",
             f"{step.taken_share_of_capacity:.2f}",
             _ms(step.taken_p50_ms),
             _ms(step.taken_p99_ms),
             _ms(step.refused_p99_ms),
-            ", ".join(f"{kind}: {number:,}" for kind, number in step.answers.items()),
+            f"{busy:,}",
+            f"{sum(no.values()) - busy:,}",
             f"{step.unanswered:,}",
         )
     table.title = f"capacity {overload.capacity_per_second:,.0f} orders/s, one worker"

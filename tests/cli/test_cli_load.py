@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def step(factor: float, share: float, p99_ms: float = 900.0, refused_p99_ms: float | None = 50.0) -> Step:
     answers = {"201 PENDING": 900, "503 overloaded": 100}
-    return Step(factor, 1_000 * factor, 1_000 * share, share, 300.0, p99_ms, 20.0, refused_p99_ms, 5.0, answers, 0)
+    return Step(
+        factor, 1_000.0, 1_000 * factor, 1_000 * share, share, 300.0, p99_ms, 20.0, refused_p99_ms, 5.0, answers, 0
+    )
 
 
 def overload(*steps: Step, recovery_seconds: float = 0.5) -> Overload:
