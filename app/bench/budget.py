@@ -57,6 +57,8 @@ def budget(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
 
 def _cost(stage: Stage, factory: str, seed: int) -> _Cost:
     ours = factory.startswith("app.http")
+    if ours:
+        stage.empty_database()
     sale_id = stage.new_sale() if ours else "bare"
     ready = "/healthz" if ours else f"/v1/sales/{sale_id}"
     played = stage.round(sale_id, factory=factory, ready=ready, seed=seed)

@@ -67,6 +67,7 @@ def _round(stage: Stage, name: str, address: str | None, workers: int, seed: int
     # As many workers as cores: each of whichever server keeps to its own.
     pinned = {"FAIRDROP_PIN_WORKERS": "true"} if workers == len(available()) else {}
     if address is None:
+        stage.empty_database()
         return stage.round(stage.new_sale(), workers=workers, environment=pinned, seed=seed)
     factory = "postgres" if name == POSTGRES else "redis_lua"
     sale_id = f"peer-{workers}-{seed}"

@@ -26,9 +26,10 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
-WAKE_SLICE = 32
-"""So many requests are woken, and build their answers, before the next look at the sockets. With a whole batch at once a crowd that
-is too large has its refusals after 400 ms, against 60, and the lane runs dry: places are free, and nobody is let in."""
+WAKE_SLICE = 128
+"""So many requests are woken, and build their answers, before the next look at the sockets. With all of them at once a crowd that
+is too large has its refusals after 400 ms, against 180, and the lane runs dry: places are free, and nobody is let in. With 32 it
+has them after 80 ms, but of a crowd that is not too large a tenth fewer orders are taken, for each look has its price."""
 
 _NO_LIMIT: AbstractContextManager[None] = nullcontext()
 
