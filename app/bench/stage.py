@@ -211,8 +211,11 @@ class Served:
 @contextmanager
 def staged(buyers: int, entries: int = DRAW_ENTRIES) -> Iterator[Stage]:
     """A stage for the length of a block, with nothing left behind. An emulator that is given in the environment is used."""
-    with TemporaryDirectory(prefix="fairdrop-bench-") as name, running(spanner=True, pubsub=True) as emulators:
-        os.environ.update(emulators.environment)
+    with (
+        TemporaryDirectory(prefix="fairdrop-bench-") as name,
+        running(spanner=True, pubsub=True) as emulators,
+        _variables(emulators.environment),
+    ):
         folder = Path(name)
         settings = load_settings().model_copy(
             update={"state_dir": folder, "spanner_database": f"bench-{os.getpid()}", "environment": "development"}
@@ -223,6 +226,21 @@ def staged(buyers: int, entries: int = DRAW_ENTRIES) -> Iterator[Stage]:
             for index in range(buyers):
                 file.write("\t".join(tokens.token(index)) + "\n")
         yield Stage(settings, connect(settings), folder, buyers, entries)
+
+
+@contextmanager
+def _variables(named: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the length of a block: the next stage must not look for an emulator that has ended."""
+    before = {name: os.environ.get(name) for name in named}
+    os.environ.update(named)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _cpu_seconds(server: Child) -> tuple[float, float]:
