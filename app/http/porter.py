@@ -63,12 +63,13 @@ class Porter:
     """One worker's: the connections whose next request has begun, in the order in which that happened."""
 
     def __init__(self, hub: Any, gate: Gate | None, lobby: Lobby, refusal: Callable[[], bytes]) -> None:
-        """Without a gate nobody is refused. `refusal` gives the answer, without its date; `answer` is it with the date."""
+        """Without a gate nobody is refused. `refusal` gives the answer, without its date."""
         self._hub = hub
         self._gate = gate
         self._refusal = refusal
-        self.answer = b""
+        self._answer = b""
         self._answer_second = 0
+        self._is_dated = False
         self._lobby = lobby
         self._came: list[Door] = []
 
@@ -84,7 +85,7 @@ class Porter:
 
     def _let_in(self) -> None:
         came, self._came = self._came, []
-        self._date()
+        self._is_dated = False
         refused = 0
         for door in reversed(came):
             refused += door.open()
@@ -96,12 +97,19 @@ class Porter:
         """Whether orders are refused now: not by a process that is about to end, for others then take them."""
         return self._gate is not None and self._gate.is_shut and not self._lobby.is_closed
 
+    def answer(self) -> bytes:
+        """To an order that is refused in this look."""
+        if not self._is_dated:
+            self._is_dated = True
+            self._date()
+        return self._answer
+
     def _date(self) -> None:
         second = int(time.time())
         if second != self._answer_second:
             date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
             line, _, rest = self._refusal().partition(b"\r\n")
-            self.answer = line + b"\r\nDate: " + date.encode() + b"\r\n" + rest
+            self._answer = line + b"\r\nDate: " + date.encode() + b"\r\n" + rest
             self._answer_second = second
 
 
@@ -161,7 +169,7 @@ class Door:
                 if orders:
                     self._refused = True
                     self._on_refused()
-                    self._send(self._porter.answer * orders)
+                    self._send(self._porter.answer() * orders)
                     if not data:
                         return orders
         except BlockingIOError:
