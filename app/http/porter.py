@@ -22,16 +22,17 @@ from app.http.connections import Lobby
 FIRST_BYTES = 8_192
 """Of a request, read at once. Longer ones are for the parser."""
 
-_OTHER_LINE = rb"(?!(?i:content-length|transfer-encoding|connection|expect|upgrade))[A-Za-z0-9-]++:[ -~]*+\r\n"
+_OTHER_LINE = rb"(?!(?i:content-length|transfer-encoding|connection|expect|upgrade))[A-Za-z0-9-]+:[ -~]*\r\n"
 _ORDER = re.compile(
     rb"POST /v1/sales/[A-Za-z0-9._~-]{1,200}/orders HTTP/1\.1\r\n"
-    rb"(?:" + _OTHER_LINE + rb")*+"
+    rb"(?:" + _OTHER_LINE + rb")*"
     rb"(?i:content-length): ?([0-9]{1,5})\r\n"
-    rb"(?:" + _OTHER_LINE + rb")*+"
+    rb"(?:" + _OTHER_LINE + rb")*"
     rb"\r\n"
 )
 """The head of an order: whole lines of plain characters, one length, no coding, nothing expected and nothing said of the
-connection. One pass over it costs a seventh of as many searches (1.5 µs of 10)."""
+connection. One pass over it costs a seventh of as many searches (1.5 µs of 10). Each line ends where the next begins and in no
+other way, so it needs no possessive quantifiers; with these Python 3.11.2 does not find the whole."""
 
 _READ = 1
 
