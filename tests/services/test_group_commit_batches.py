@@ -20,8 +20,12 @@ class Echo(GroupCommit[int, int]):
     def __init__(self) -> None:
         super().__init__(Threads(), "echo", capacity=10_000, batch_limit=256)
         self.batches: list[list[int]] = []
+        self.enough = CROWD_BATCH
         self.free = threading.Event()
         self.free.set()
+
+    def _enough(self) -> int:
+        return self.enough
 
     def _run(self, batch: Sequence[Ticket[int, int]]) -> None:
         self.free.wait(PATIENCE_SECONDS)
@@ -71,6 +75,19 @@ def test_a_batch_that_is_not_full_waits_and_takes_who_comes_meanwhile() -> None:
     for ticket in early + late:
         ticket.wait()
     assert len(queue.batches[before]) > CROWD_BATCH // 2
+
+
+@pytest.mark.usefixtures("endless")
+def test_a_queue_for_which_more_is_enough_waits_for_as_many() -> None:
+    queue = crowded()
+    queue.enough = 3 * CROWD_BATCH
+    before = len(queue.batches)
+    early = queue.send(2 * CROWD_BATCH)
+    time.sleep(0.05)
+    assert len(queue.batches) == before
+    for ticket in early + queue.send(CROWD_BATCH + 1):
+        ticket.wait()
+    assert len(queue.batches[before]) > 2 * CROWD_BATCH
 
 
 def test_a_batch_that_does_not_fill_starts_when_its_time_has_come() -> None:
