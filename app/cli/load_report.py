@@ -1,6 +1,5 @@
 """What `fairdrop load` measured, as a section of docs/reliability.md with its pictures."""
 
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from app.bench.load import Overload, Sample
 from app.cli.load_verdicts import SOAKED, Verdict, trends
 from app.cli.plan_plots import ALARM, BAR, INK, WIDTH, bars
+from app.cores import available
 
 PAGE = "reliability.md"
 BEGIN, END = "<!-- load: begin, written by scripts/load-report -->", "<!-- load: end -->"
@@ -44,7 +44,7 @@ def around_section(page: Path) -> tuple[str, str]:
 
 def _text(overload: Overload, samples: Sequence[Sample], verdicts: Sequence[Verdict], seconds: float) -> str:
     first = (
-        f"One worker with one of {os.cpu_count()} cores to itself, the emulator and the crowd on the others: capacity "
+        f"One worker with one of {len(available())} cores to itself, the emulator and the crowd on the others: capacity "
         f"{overload.capacity_per_second:,.0f} orders a second (the mean). Each rate for {seconds:g} s on an empty "
         "database; its capacity is the mean of what was measured just before and just after."
     )

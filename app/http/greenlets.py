@@ -141,8 +141,10 @@ class Greenlets:
 
     def wake(self, waiters: Iterable[Waiter]) -> None:
         """Wake them from the hub's own thread, in their order, with a look at the sockets after each WAKE_SLICE."""
-        self._to_wake.extend(list(waiters))
-        self._hub.loop.run_callback_threadsafe(self._begin_to_wake)
+        more = list(waiters)
+        if more:  # many a look has news for nobody, and the hub may sleep on
+            self._to_wake.extend(more)
+            self._hub.loop.run_callback_threadsafe(self._begin_to_wake)
 
     def _begin_to_wake(self) -> None:
         if not self._after_a_look.active:

@@ -70,7 +70,6 @@ class Porter:
         self._refusal = refusal
         self._answer = b""
         self._answer_second = 0
-        self._is_dated = False
         self._lobby = lobby
         self._came: list[Door] = []
 
@@ -86,7 +85,6 @@ class Porter:
 
     def _let_in(self) -> None:
         came, self._came = self._came, []
-        self._is_dated = False
         refused = 0
         for door in reversed(came):
             refused += door.open()
@@ -99,19 +97,14 @@ class Porter:
         return self._gate is not None and self._gate.is_shut and not self._lobby.is_closed
 
     def answer(self) -> bytes:
-        """To an order that is refused in this look."""
-        if not self._is_dated:
-            self._is_dated = True
-            self._date()
-        return self._answer
-
-    def _date(self) -> None:
+        """To an order that is refused now."""
         second = int(time.time())
         if second != self._answer_second:
             date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second))
             line, _, rest = self._refusal().partition(b"\r\n")
             self._answer = line + b"\r\nDate: " + date.encode() + b"\r\n" + rest
             self._answer_second = second
+        return self._answer
 
 
 class Door:

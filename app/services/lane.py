@@ -18,7 +18,7 @@ from app.domain.states import Status
 from app.services.batch_spans import BatchSpans
 from app.services.concurrency import Concurrency
 from app.services.figures import Figures
-from app.services.group_commit import CROWD_BATCH, GroupCommit, Ticket
+from app.services.group_commit import GroupCommit, Ticket
 from app.services.watch import SaleWatch
 from app.storage.clock import DatabaseClock
 from app.storage.database import Conflict, FairdropDatabase, OutcomeUnknown, Rejected, transact
@@ -87,7 +87,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
         self._view_taken_at = 0.0
 
     def _enough(self) -> int:
-        return max(CROWD_BATCH, int(CROWD_SHARE * self._under_way()))
+        return max(super()._enough(), int(CROWD_SHARE * self._under_way()))
 
     def _run(self, batch: Sequence[Ticket[OrderRequest, Taken]]) -> None:
         """Place a batch and answer each ticket. Never raises: an error of the batch is every ticket's answer."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -60,3 +61,13 @@ def test_those_woken_meanwhile_come_after_them_and_nobody_is_forgotten() -> None
     threading.Thread(target=lambda: [greenlets.wake(piece) for piece in pieces]).start()
     gevent.joinall(waiting, PATIENCE_SECONDS, raise_error=True)
     assert seen == list(range(len(waiters)))
+
+
+def test_to_wake_nobody_leaves_the_hub_asleep() -> None:
+    greenlets, told = Greenlets(), []
+    waiter = greenlets.waiter()
+    greenlets._hub = SimpleNamespace(loop=SimpleNamespace(run_callback_threadsafe=told.append))
+    greenlets.wake([])
+    assert told == []
+    greenlets.wake([waiter])
+    assert len(told) == 1
