@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 from app.domain.errors import StorageUnavailable
-from app.gateway_simulator.options import BOOK_NAME
 from app.local import witness
 from app.local.chaos_faults import Mischief, play, possible_kinds
 from app.local.chaos_plan import plan
@@ -82,9 +81,6 @@ def chaos(options: ChaosOptions, say: Say) -> ChaosReport:
     interrupt_on_sigterm()
     # Short leases, so that who takes over does so at once.
     settings = own_settings("chaos", options.state_dir, lease_seconds=LEASE_SECONDS)
-    # The emulators begin empty, and so must the gateway's book: what it knew of an earlier run nobody else would.
-    for old in settings.state_dir.glob(f"{BOOK_NAME}*"):
-        old.unlink()
     say(f"seed {options.seed}: emulators, schema and every process; Spanner aborts transactions at random")
     with ExitStack() as stack:
         emulators = stack.enter_context(

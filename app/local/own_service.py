@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from app.gateway_simulator.options import BOOK_NAME
 from app.http.local_issuer import LocalIssuer
 from app.http.tokens import SELLER
 from app.local.children import Child, child, wait_for_http
@@ -72,10 +73,13 @@ def create_sale(url: str, token: str, **terms: Any) -> dict[str, Any]:
 def own_settings(name: str, state_dir: Path, **more: Any) -> Settings:
     """Databases and topics of this run's own: emulators that were there before keep what they have. `more` are other settings.
 
-    The state folder is made.
+    The state folder is made, and loses the gateway's book of an earlier run.
     """
     folder = state_dir.absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    # The databases begin empty, and so must the book: what it knew of an earlier run nobody else would.
+    for old in folder.glob(f"{BOOK_NAME}*"):
+        old.unlink()
     own = f"{name}-{datetime.now(UTC):%m%d-%H%M%S}"
     changes = {
         "environment": "development",
