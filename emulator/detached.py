@@ -1,6 +1,7 @@
 """Emulators that stay after the command that started them: `up`, `down`, `status`."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -120,7 +121,7 @@ def _start(kind: Kind, source: Source, arguments: Sequence[str], records: Record
     ports = _ports_for(kind, records.read(kind))
     command = kind.command(source, ports, arguments)
     log_path = records.folder / f"{kind.name}.log"
-    leader = _launch(command, log_path)
+    leader = launch(command, log_path)
     mark = ProcessMark.of(psutil.Process(leader.pid))
     record = Record(f"{LOOPBACK}:{ports[0]}", tuple(ports), source.origin, str(log_path), (mark,), command.remove)
     records.write(kind, record)  # before the wait: even if we are killed now, `down` knows it
@@ -135,10 +136,16 @@ def _start(kind: Kind, source: Source, arguments: Sequence[str], records: Record
     records.write(kind, replace(record, processes=_marks_of_group(leader.pid)))
 
 
-def _launch(command: Command, log_path: Path) -> subprocess.Popen[bytes]:
+def launch(command: Command, log_path: Path) -> subprocess.Popen[bytes]:
+    """Starts it in a process group of its own, to stay after us; it writes to the log."""
     with log_path.open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - built by `Kind.command`
-            command.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **command.environment},
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.errors import EmulatorDied, EmulatorNotOurs
-from emulator.kinds import Kind, Source
+from emulator.kinds import Image, Kind, Source
 from emulator.ports import LOOPBACK, answers, free_ports, is_free, wait_until_ready
 from emulator.process import GuardedProcess
 
@@ -17,6 +17,11 @@ class Emulator:
     def __init__(self, kind: Kind, host: str) -> None:
         self.kind = kind
         self.host = host
+
+    @property
+    def malloc(self) -> str:
+        """Whose malloc it allocates with, in words."""
+        return "not known here"
 
     def suspend(self) -> None:
         """Stops it in its tracks (SIGSTOP): connections stay open, nothing is answered."""
@@ -52,6 +57,12 @@ class OwnEmulator(Emulator):
         self._ports = ports
         command = kind.command(self._source, ports, self._arguments)
         self._process = GuardedProcess(command, self._log_dir / f"{kind.name}-{ports[0]}.log")
+
+    @property
+    def malloc(self) -> str:
+        """The name of the library that was loaded first, or that there was none."""
+        allocator = None if isinstance(self._source, Image) else self._source.allocator
+        return allocator.name if allocator else "its system's"
 
     def wait_until_ready(self) -> None:
         """Returns when it answers; takes other ports when another program took one first. Raises EmulatorDied."""

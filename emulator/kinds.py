@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.allocator import VARIABLE
 from emulator.ports import LOOPBACK
 from emulator.process import Command
 
@@ -17,10 +18,11 @@ _PROBED_PROJECT = "fairdrop-local"
 
 @dataclass(frozen=True)
 class Program:
-    """An emulator as a program on this machine."""
+    """An emulator as a program on this machine, and the malloc that is loaded before its own."""
 
     path: Path
     origin: str
+    allocator: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Kind:
     def command(self, source: Source, ports: Sequence[int], arguments: Sequence[str] = ()) -> Command:
         """How to run it from that source on those ports of the loopback interface, with further arguments."""
         if isinstance(source, Program):
-            return Command((str(source.path), *self._listen_on(LOOPBACK, ports), *arguments))
+            preload = {VARIABLE: str(source.allocator)} if source.allocator else {}
+            return Command((str(source.path), *self._listen_on(LOOPBACK, ports), *arguments), environment=preload)
         container = f"fairdrop-{self.name}-{ports[0]}-{secrets.token_hex(4)}"
         pairs = zip(ports, self.usual_ports, strict=True)
         publish = [word for port, inner in pairs for word in ("--publish", f"{LOOPBACK}:{port}:{inner}")]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emulator.allocator import LIBRARY_PLACES, find_allocator
 from emulator.archive import ARCHIVES, Archive, cache_dir, fetch
 from emulator.errors import EmulatorNotFound
 from emulator.kinds import SPANNER, Image, Kind, Program, Source
@@ -56,6 +57,7 @@ class Machine:
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     sdk_places: Sequence[Path] = SDK_PLACES
+    library_places: Sequence[Path] = LIBRARY_PLACES
     archive: Archive | None = field(default_factory=lambda: ARCHIVES.get((sys.platform, platform.machine())))
     announce: Callable[[str], None] = _say_on_stderr
 
@@ -104,7 +106,7 @@ def _from_sdk(kind: Kind, machine: Machine, reasons: list[str]) -> Source | None
         if program is None:
             continue
         if kind is SPANNER or _has_java(machine):
-            return Program(program, f"Google Cloud SDK in {root}")
+            return Program(program, f"Google Cloud SDK in {root}", _allocator(kind, machine))
         reasons.append(f"{program} is there, but it needs Java and `java -version` does not work")
         return None
     reasons.append("no Google Cloud SDK with its component (CLOUDSDK_ROOT, gcloud on PATH, the usual places)")
@@ -166,4 +168,9 @@ def _from_archive(machine: Machine, reasons: list[str]) -> Source | None:
     except OSError as error:
         reasons.append(f"{machine.archive.url} could not be fetched: {error}")
         return None
-    return Program(folder / "gateway_main", f"release {machine.archive.version} of cloud-spanner-emulator in {folder}")
+    origin = f"release {machine.archive.version} of cloud-spanner-emulator in {folder}"
+    return Program(folder / "gateway_main", origin, _allocator(SPANNER, machine))
+
+
+def _allocator(kind: Kind, machine: Machine) -> Path | None:
+    return find_allocator(machine.environ, machine.library_places) if kind is SPANNER else None

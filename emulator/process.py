@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -28,11 +29,14 @@ _GUARD = Path(__file__).with_name("guard.py")
 
 @dataclass(frozen=True)
 class Command:
-    """How an emulator is run: its arguments, and those that remove its container (empty without one)."""
+    """How an emulator is run: its arguments, those that remove its container (empty without one), and what its environment
+    has besides ours.
+    """
 
     arguments: tuple[str, ...]
     container: str = ""
     docker: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def remove(self) -> tuple[str, ...]:
@@ -57,6 +61,7 @@ class GuardedProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            env={**os.environ, **command.environment},
         )
         self.group = self._read_group()
 

@@ -29,6 +29,11 @@ WARM_BUYERS = 10_000
 OPEN_CONNECTIONS = 3_500
 """As many as a worker lets in, less some; a buyer who finds none waits, and the wait counts."""
 
+TAKEN = (200, 201)
+
+PIECE_SECONDS = 10.0
+"""A rate is looked at in pieces too: whether what it takes holds, or falls as the database fills."""
+
 RECOVERY_FACTOR = 0.5
 RECOVERY_SECONDS = 15.0
 RECOVERED_MS = 1_000.0
@@ -47,7 +52,7 @@ SOAK_STOCK = 200_000
 class Step:
     """One rate for a while. Rates in buyers a second; latencies in ms from when a buyer was due; None when there was none.
     `capacity_per_second` is the mean of just before and just after; `sent_late` is the part of a latency until the crowd itself
-    had time, and a connection free.
+    had time, and a connection free; `taken_pieces`: the orders a second of those who were due in each 10 s.
     """
 
     factor: float
@@ -62,12 +67,13 @@ class Step:
     sent_late_p99_ms: float | None
     answers: dict[str, int]
     unanswered: int
+    taken_pieces: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
     """What `overload` measured. `capacity_per_second` is the mean of the steps'; `recovery_ms`: the slowest answer to the
-    buyers who were due in each second of the recovery.
+    buyers who were due in each second of the recovery; `emulator_malloc`: what Spanner's emulator allocated with.
     """
 
     capacity_per_second: float
@@ -75,6 +81,7 @@ class Overload:
     recovery_seconds: float
     recovery_ms: tuple[float, ...]
     deadline_ms: float
+    emulator_malloc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +110,14 @@ def overload(stage: Stage, seconds: float, cores: Cores, say: Say) -> Overload:
             rate = factor * before
             say(f"{factor:g} times the capacity: {rate:,.0f} buyers a second for {seconds:g} s")
             report = crowd.come(rate, seconds)
+            pieces = _pieces(stage)
             if factor == FACTORS[-1]:
                 say("recovery")
                 recovery = _recovery(crowd, before)
-            steps.append(_step(factor, rate, mean((before, _capacity(crowd, before, say))), report))
+            steps.append(_step(factor, rate, mean((before, _capacity(crowd, before, say))), report, pieces))
     capacity = mean(step.capacity_per_second for step in steps)
-    return Overload(capacity, tuple(steps), *recovery, stage.settings.request_deadline_seconds * 1000)
+    deadline_ms = stage.settings.request_deadline_seconds * 1000
+    return Overload(capacity, tuple(steps), *recovery, deadline_ms, stage.emulator_malloc)
 
 
 class _Crowd:
@@ -148,7 +157,21 @@ def _capacity(crowd: _Crowd, about: float, say: Say) -> float:
     return crowd.ask(int(about * CAPACITY_SECONDS)).orders_per_second
 
 
-def _step(factor: float, offered: float, capacity: float, report: RushReport) -> Step:
+def _pieces(stage: Stage) -> tuple[float, ...]:
+    """Orders taken a second, of the buyers who were due in each whole piece of the rush that was just played."""
+    with stage.answers.open("rb") as lines:
+        next(lines)
+        attempts = [(line["due_ns"], line["status"] in TAKEN) for line in map(orjson.loads, lines)]
+    first, last = min(attempts)[0], max(attempts)[0]
+    taken = [0] * round((last - first) / 1e9 / PIECE_SECONDS)
+    for due, is_taken in attempts:
+        piece = int((due - first) / 1e9 / PIECE_SECONDS)
+        if is_taken and piece < len(taken):
+            taken[piece] += 1
+    return tuple(orders / PIECE_SECONDS for orders in taken)
+
+
+def _step(factor: float, offered: float, capacity: float, report: RushReport, pieces: tuple[float, ...]) -> Step:
     taken, errors = report.latency["taken"], report.latency["errors"]
     return Step(
         factor,
@@ -163,6 +186,7 @@ def _step(factor: float, offered: float, capacity: float, report: RushReport) ->
         report.sent_late.p99_ms,
         report.answers_by_kind,
         report.attempts - report.answers,
+        pieces,
     )
 
 
@@ -179,7 +203,7 @@ def _recovery(crowd: _Crowd, capacity: float) -> tuple[float, tuple[float, ...]]
             due, answered = line["due_ns"], line["answered_ns"]
             wait_ms = (answered - due) / 1e6 if answered is not None else UNANSWERED_MS
             attempts.append((due, wait_ms))
-            if wait_ms > RECOVERED_MS or line["status"] not in (200, 201):
+            if wait_ms > RECOVERED_MS or line["status"] not in TAKEN:
                 last = max(last, due)
     first = min(due for due, _ in attempts)
     slowest = [0.0] * (1 + int((max(due for due, _ in attempts) - first) / 1e9))

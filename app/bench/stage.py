@@ -69,13 +69,22 @@ class TokensInTurn:
 class Stage:
     """An emulator with the schema, the buyers' tokens, and how many entries a lottery is to have."""
 
-    def __init__(self, settings: Settings, database: FairdropDatabase, folder: Path, buyers: int, entries: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: FairdropDatabase,
+        folder: Path,
+        buyers: int,
+        entries: int,
+        emulator_malloc: str,
+    ) -> None:
         """Use what `staged` has made."""
         self.settings = settings
         self.database = database
         self.folder = folder
         self.buyers = buyers
         self.entries = entries
+        self.emulator_malloc = emulator_malloc
         self._sales = 0
 
     def empty_database(self) -> None:
@@ -225,7 +234,8 @@ def staged(buyers: int, entries: int = DRAW_ENTRIES) -> Iterator[Stage]:
         with (folder / "tokens.tsv").open("w") as file:
             for index in range(buyers):
                 file.write("\t".join(tokens.token(index)) + "\n")
-        yield Stage(settings, connect(settings), folder, buyers, entries)
+        malloc = emulators.spanner.malloc if emulators.spanner else ""
+        yield Stage(settings, connect(settings), folder, buyers, entries, malloc)
 
 
 @contextmanager

@@ -71,14 +71,16 @@ def bench(names: tuple[str, ...], buyers: int, rounds: int, entries: int, as_jso
     say = Console(stderr=True).print
     chosen = names or tuple(name for name in MEASURES if name not in ON_DEMAND)
     figures: list[Figure] = []
+    malloc = ""
     for name in chosen:
         # Of its own: one that has had another's conflicts and orders is slower (sold-out after orders: half as many a second).
         with staged(buyers, entries) as stage:
             figures.extend(_measure(name)(stage, rounds, say))
+            malloc = stage.emulator_malloc
     if as_json:
         click.echo(orjson.dumps([asdict(f) for f in figures], option=orjson.OPT_INDENT_2))
     else:
-        Console().print(_table(figures))
+        Console().print(_table(figures, malloc))
     sys.exit(EXIT_NOT_REACHED if any(f.is_reached is False for f in figures) else 0)
 
 
@@ -88,8 +90,8 @@ def _measure(name: str) -> Callable[[Stage, int, Say], Iterator[Figure]]:
     return measure
 
 
-def _table(figures: list[Figure]) -> Table:
-    table = Table("measured")
+def _table(figures: list[Figure], emulator_malloc: str) -> Table:
+    table = Table("measured", caption=f"the Spanner emulator's malloc: {emulator_malloc}")
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("wanted", justify="right")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from app.bench.load import Overload, Sample
+from app.bench.load import PIECE_SECONDS, Overload, Sample, Step
 from app.cli.load_verdicts import SOAKED, Verdict, trends
 from app.cli.plan_plots import ALARM, BAR, INK, WIDTH, bars
 from app.cores import available
@@ -42,19 +42,25 @@ def around_section(page: Path) -> tuple[str, str]:
     return before, after
 
 
+def _pieces(step: Step) -> str:
+    return " ".join(f"{taken / step.capacity_per_second:.2f}" for taken in step.taken_pieces)
+
+
 def _text(overload: Overload, samples: Sequence[Sample], verdicts: Sequence[Verdict], seconds: float) -> str:
     first = (
         f"One worker with one of {len(available())} cores to itself, the emulator and the crowd on the others: capacity "
         f"{overload.capacity_per_second:,.0f} orders a second (the mean). Each rate for {seconds:g} s on an empty "
-        "database; its capacity is the mean of what was measured just before and just after."
+        "database; its capacity is the mean of what was measured just before and just after; `pieces` is what was taken of those "
+        f"who were due in each {PIECE_SECONDS:g} s. The emulator's malloc: {overload.emulator_malloc}."
     )
     rows = [
-        "| offered, x | buyers/s | taken/s | capacity | of it | taken: p50, p99 | 503: p50, p99 | sent late, p99 | no answer |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| offered, x | buyers/s | taken/s | capacity | of it | pieces | taken: p50, p99 | 503: p50, p99 | sent late, p99 "
+        "| no answer |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     rows += [
         f"| {step.factor:g} | {step.offered_per_second:,.0f} | {step.taken_per_second:,.0f} "
-        f"| {step.capacity_per_second:,.0f} | {step.taken_share_of_capacity:.2f} "
+        f"| {step.capacity_per_second:,.0f} | {step.taken_share_of_capacity:.2f} | {_pieces(step)} "
         f"| {_ms(step.taken_p50_ms)}, {_ms(step.taken_p99_ms)} | {_ms(step.refused_p50_ms)}, {_ms(step.refused_p99_ms)} "
         f"| {_ms(step.sent_late_p99_ms)} | {step.unanswered:,} |"
         for step in overload.steps

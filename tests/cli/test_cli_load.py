@@ -18,13 +18,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def step(factor: float, share: float, p99_ms: float = 900.0, refused_p99_ms: float | None = 50.0) -> Step:
     answers = {"201 PENDING": 900, "503 overloaded": 100}
+    pieces = (1_000 * share, 990 * share)
     return Step(
-        factor, 1_000.0, 1_000 * factor, 1_000 * share, share, 300.0, p99_ms, 20.0, refused_p99_ms, 5.0, answers, 0
+        factor,
+        1_000.0,
+        1_000 * factor,
+        1_000 * share,
+        share,
+        300.0,
+        p99_ms,
+        20.0,
+        refused_p99_ms,
+        5.0,
+        answers,
+        0,
+        pieces,
     )
 
 
 def overload(*steps: Step, recovery_seconds: float = 0.5) -> Overload:
-    return Overload(1_000.0, steps, recovery_seconds, (800.0, 40.0), DEADLINE_MS)
+    return Overload(1_000.0, steps, recovery_seconds, (800.0, 40.0), DEADLINE_MS, "libtcmalloc_minimal.so.4")
 
 
 def missed(measured: Overload) -> list[str]:

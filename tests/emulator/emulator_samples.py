@@ -19,7 +19,7 @@ def bare_machine(tmp_path: Path, **environ: str) -> Machine:
     (tmp_path / "bin").mkdir(exist_ok=True)
     variables = {"PATH": str(tmp_path / "bin"), "FAIRDROP_STATE_DIR": str(tmp_path / "state"), **environ}
     variables.setdefault("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return Machine(environ=variables, sdk_places=(), archive=None, announce=lambda _sentence: None)
+    return Machine(environ=variables, sdk_places=(), library_places=(), archive=None, announce=lambda _sentence: None)
 
 
 def this_machine(tmp_path: Path, **environ: str) -> Machine:

@@ -1,13 +1,17 @@
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from emulator_samples import bare_machine, install_sdk, write_program
+from emulator_samples import bare_machine, eventually, install_sdk, write_program
 
 from emulator import EmulatorNotFound, running
+from emulator.allocator import LIBRARIES
+from emulator.detached import launch
 from emulator.kinds import KINDS, PUBSUB, PUBSUB_IMAGE, SPANNER, SPANNER_IMAGE, Image, Program
 from emulator.lookup import Machine, find
+from emulator.process import GuardedProcess
 
 COMPOSE = Path(__file__).parents[2] / "emulator" / "compose.yaml"
 
@@ -132,3 +136,44 @@ def test_compose_names_the_same_images_and_ports() -> None:
     assert re.findall(r"image: (\S+)", compose) == [kind.image for kind in KINDS]
     published = [int(port) for port in re.findall(r'"127\.0\.0\.1:(\d+):\1"', compose)]
     assert published == [port for kind in KINDS for port in kind.usual_ports]
+
+
+def library(folder: Path, name: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).touch()
+    return folder / name
+
+
+def test_the_spanner_emulator_gets_the_first_known_malloc_that_is_there_and_pubsub_none(tmp_path: Path) -> None:
+    mimalloc = library(tmp_path / "first", LIBRARIES[2])
+    machine = bare_machine(tmp_path, CLOUDSDK_ROOT=str(install_sdk(tmp_path / "sdk")))
+    machine = replace(machine, library_places=(tmp_path / "first", tmp_path / "second"))
+    install_java(machine)
+    assert [getattr(find(KINDS, machine)[kind], "allocator", "") for kind in (SPANNER, PUBSUB)] == [mimalloc, None]
+    tcmalloc = library(tmp_path / "second", LIBRARIES[0])
+    assert find([SPANNER], machine)[SPANNER] == Program(
+        tmp_path / "sdk/bin/cloud_spanner_emulator/gateway_main", f"Google Cloud SDK in {tmp_path / 'sdk'}", tcmalloc
+    )
+
+
+def test_who_chose_what_is_loaded_first_is_left_alone(tmp_path: Path) -> None:
+    library(tmp_path / "lib", LIBRARIES[0])
+    machine = bare_machine(tmp_path, CLOUDSDK_ROOT=str(install_sdk(tmp_path / "sdk")), LD_PRELOAD="libown.so")
+    source = find([SPANNER], replace(machine, library_places=(tmp_path / "lib",)))[SPANNER]
+    assert isinstance(source, Program)
+    assert source.allocator is None
+    assert SPANNER.command(source, (1, 2)).environment == {}
+
+
+@pytest.mark.parametrize("how", ["guarded", "detached"])
+def test_the_malloc_is_loaded_into_the_emulator_and_not_into_who_starts_it(tmp_path: Path, how: str) -> None:
+    told = tmp_path / "told"
+    program = write_program(tmp_path / "gateway_main", f'echo "$LD_PRELOAD $1" > {told}')
+    own = library(tmp_path, "libtcmalloc_minimal.so.4")
+    command = SPANNER.command(Program(program, "here", own), (1, 2))
+    if how == "guarded":
+        GuardedProcess(command, tmp_path / "log")
+    else:
+        launch(command, tmp_path / "log")
+    assert eventually(lambda: told.exists() and told.read_text() == f"{own} --hostname\n")
+    assert "LD_PRELOAD" not in os.environ
