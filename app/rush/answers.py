@@ -1,5 +1,6 @@
 """The answers file: one JSON line for every attempt, written as it ends. What each field means is in docs/rush.md."""
 
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -12,6 +13,9 @@ from app.rush.http_parser import Response
 PROBLEM_PREFIX = "urn:fairdrop:problem:"
 NOT_OPEN_STATUS, NOT_OPEN = 409, b'problem:sale-not-open"'
 BUFFER_BYTES = 262_144
+BODIES_KEPT = 256
+"""Refusals that are remembered: a crowd that is refused hears the same words."""
+
 UNREADABLE = "unreadable"
 """The `error` of an answer that came but does not say what it must: an order with its id, for 200 and 201."""
 
@@ -35,19 +39,10 @@ def answered_line(attempt: Attempt, answered_ns: int, response: Response) -> tup
     line = _line(attempt)
     line["answered_ns"] = answered_ns
     line["status"] = response.status
-    try:
-        said = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        said = None
-    if not isinstance(said, dict):
-        said = {}
     if response.status >= 300:  # noqa: PLR2004 - not a success
-        kind = said.get("type")
-        if isinstance(kind, str):
-            line["problem"] = kind.removeprefix(PROBLEM_PREFIX)
-        line["as_of"] = said.get("as_of")
-        line["age_ms"] = said.get("age_ms")
+        line["problem"], line["as_of"], line["age_ms"] = _refusal(response.body)
         return _encode(line), True
+    said = _object(response.body)
     line["order_id"] = said.get("order_id")
     line["order_status"] = said.get("status")
     line["claim_code"] = said.get("claim_code")
@@ -60,6 +55,21 @@ def answered_line(attempt: Attempt, answered_ns: int, response: Response) -> tup
     if isinstance(line["order_id"], str) and isinstance(line["order_status"], str):
         return _encode(line), True
     return _encode(line, error=UNREADABLE), False
+
+
+@lru_cache(BODIES_KEPT)
+def _refusal(body: bytes) -> tuple[str | None, Any, Any]:
+    said = _object(body)
+    kind = said.get("type")
+    return kind.removeprefix(PROBLEM_PREFIX) if isinstance(kind, str) else None, said.get("as_of"), said.get("age_ms")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def opens_in_seconds(response: Response) -> float | None:

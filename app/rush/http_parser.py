@@ -5,6 +5,7 @@ service does not use it), and so is everything else that two readers could under
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 HEAD_LIMIT_BYTES = 65_536
@@ -13,13 +14,16 @@ BODY_LIMIT_BYTES = 1_048_576
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: .*)?")
 _LENGTH_DIGITS = 10
 
+_HEADS_KEPT = 256
+"""Heads that are remembered: in a second of a rush, most answers' heads are the same bytes."""
+
 
 class BadResponseError(Exception):
     """The bytes are not a response that this parser takes."""
 
 
 class Response(NamedTuple):
-    """One response; header names in lower case. `close`: the server will not take another request on this connection."""
+    """One response; header names in lower case, to be read only. `close`: the server takes no other request on this connection."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -99,6 +103,7 @@ class ResponseParser:
         return self._head
 
 
+@lru_cache(_HEADS_KEPT)
 def _parse_head(block: bytes) -> _Head:
     lines = block.split(b"\r\n")
     status_line = _STATUS_LINE.fullmatch(lines[0])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from struct import Struct
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["plain", "double", "retry", "dropped", "false_time"]
 
@@ -37,8 +37,7 @@ class Shares:
             raise ValueError("the shares of double, retry, dropped and false_time add up to more than 1")
 
 
-@dataclass(frozen=True, slots=True)
-class BuyerPlan:
+class BuyerPlan(NamedTuple):
     """What one buyer does: asks for `units` under `key`; `drop_after_ms` matters for the kind `dropped` only."""
 
     kind: Kind
