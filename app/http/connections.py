@@ -7,6 +7,7 @@ byte, so that no trickle stretches it. Nothing of the app is imported here: a wo
 import errno
 import socket
 import time
+from contextlib import suppress
 from typing import Any, Protocol
 
 from gunicorn.http import errors
@@ -97,11 +98,14 @@ class Connection:
         "_deadline",
         "_first",
         "_head_bytes",
+        "_held",
         "_idle_seconds",
         "_is_at_boundary",
+        "_is_head_due",
         "_is_let_go",
         "_lobby",
         "_phase",
+        "_raw",
         "_socket",
     )
 
@@ -115,11 +119,15 @@ class Connection:
         self._deadline: float | None = None
         self._head_bytes = 0
         self._first: FirstBytes | None = None
+        self._raw: Any = None
+        self._is_head_due = False
+        self._held = b""
         self.await_request()
 
     def receive_first_by(self, first: FirstBytes) -> None:
-        """Where a request begins, its bytes come from there, and not from the socket."""
+        """Where a request begins, its bytes come from there, and not from the socket. Not with TLS."""
         self._first = first
+        self._raw = self._socket._sock  # the socket that never waits: gevent has no other name for it
 
     def await_request(self, *, is_begun: bool = False) -> None:
         """The next request may take its time to begin. `is_begun`: some of it came with the one before, and is known already."""
@@ -133,7 +141,7 @@ class Connection:
 
     def begin_answer(self) -> None:
         """The head is here: now the body, if there is one, and then our answer."""
-        self._phase, self._deadline = _BODY, None
+        self._phase, self._deadline, self._is_head_due = _BODY, None, True
         self._lobby.without_request.pop(self, None)
 
     def begin_drain(self) -> None:
@@ -232,7 +240,36 @@ class Connection:
             return  # late, or gone
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it. Raises ConnectionResetError for a client that does not take it, and OSError."""
+        """Send all of it, an answer's head with the first piece of its body: gunicorn writes them apart, and two packets cost
+        twice as much (measured: some 15 µs an order). Raises ConnectionResetError for a client that does not take it, and OSError.
+        """
+        if self._is_head_due:
+            self._is_head_due = False
+            if data.endswith(b"\r\n\r\n") and b"\r\nContent-Length: " in data:
+                self._held = data
+                return
+        if self._held:
+            data, self._held = self._held + data, b""
+        self._put(data)
+
+    def end_answer(self) -> bool:
+        """Nothing more comes of it: send a head that had no body. Returns whether the client has it all, or nobody knows better."""
+        self._is_head_due = False
+        if self._held:
+            head, self._held = self._held, b""
+            try:
+                self._put(head)
+            except OSError:
+                return False
+        return True
+
+    def _put(self, data: bytes) -> None:
+        if self._raw is not None:
+            # gevent's sendall asks for the size of the socket's buffer first: it is for much larger answers.
+            with suppress(BlockingIOError):
+                data = data[self._raw.send(data) :]
+            if not data:
+                return
         try:
             self._socket.sendall(data)
         except TimeoutError:

@@ -80,8 +80,9 @@ class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
         try:
             super().handle_request(listener_name, request, connection, address)
         finally:
+            is_sent = connection.end_answer()
             # Also of a connection that ends here: closed over unread bytes, it would take our answer back.
-            if not drain(connection, request.body):
+            if not (is_sent and drain(connection, request.body)):
                 connection.linger()
                 raise StopIteration
         connection.await_request(is_begun=bool(request.unreader.buf.getbuffer().nbytes))

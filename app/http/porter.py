@@ -22,6 +22,9 @@ from app.http.connections import Lobby
 FIRST_BYTES = 8_192
 """Of a request, read at once. Longer ones are for the parser."""
 
+_BUFFER = memoryview(bytearray(FIRST_BYTES))
+"""Of the process's one hub: what is refused needs no memory of its own."""
+
 _OTHER_LINE = rb"(?!(?i:content-length|transfer-encoding|connection|expect|upgrade))[A-Za-z0-9-]+:[ -~]*\r\n"
 _ORDER = re.compile(
     rb"POST /v1/sales/[A-Za-z0-9._~-]{1,200}/orders HTTP/1\.1\r\n"
@@ -48,7 +51,7 @@ class Gate(Protocol):
         """So many were."""
 
 
-def sheddable(data: bytes) -> int:
+def sheddable(data: bytes | memoryview) -> int:
     """The length of the order that these bytes begin with; 0 when they begin with anything that is not, beyond doubt, a whole one.
 
     The bytes must begin where a request begins. Beyond doubt: every server and proxy agrees where this request ends.
@@ -155,7 +158,7 @@ class Door:
             return 0  # it gave up in the meantime
         orders = 0
         try:
-            data = self._raw.recv(FIRST_BYTES)
+            data = _BUFFER[: self._raw.recv_into(_BUFFER)]
             if self._porter.is_shut:
                 while length := sheddable(data):
                     orders += 1
@@ -171,7 +174,7 @@ class Door:
         except OSError as error:
             waiter.throw(error)
         else:
-            waiter.switch(data)
+            waiter.switch(bytes(data))
         return orders
 
     def _send(self, answer: bytes) -> None:
