@@ -1,4 +1,6 @@
-"""Fairdrop beside the same order on PostgreSQL and on Redis, in turns, with the same worker, settings, buyers and answers."""
+"""Fairdrop beside the same order on PostgreSQL and on Redis, in turns, with the same worker, settings, buyers and answers; and a
+handler that stores nothing, which nobody on Flask can beat.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,8 +15,9 @@ from app.bench.peers import ADDRESS_VARIABLE, POSTGRES_SCHEMA
 from app.bench.stage import Round, Stage
 from app.cores import available
 
-OURS, POSTGRES, REDIS_ALWAYS, REDIS_EVERYSEC = (
+OURS, BARE, POSTGRES, REDIS_ALWAYS, REDIS_EVERYSEC = (
     "Fairdrop",
+    "bare Flask handler",
     "PostgreSQL",
     "Redis, fsync always",
     "Redis, fsync each second",
@@ -44,7 +47,7 @@ def peers(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
 
 
 def _side_by_side(stage: Stage, rounds: int, say: Say, addresses: dict[str, str], workers: int) -> Iterator[Figure]:
-    played: dict[str, list[Round]] = {name: [] for name in (OURS, *addresses)}
+    played: dict[str, list[Round]] = {name: [] for name in (OURS, BARE, *addresses)}
     for number in range(rounds):
         for name, results in played.items():
             say(f"{name}, {workers} worker(s), round {number + 1} of {rounds}")
@@ -52,20 +55,27 @@ def _side_by_side(stage: Stage, rounds: int, say: Say, addresses: dict[str, str]
     ours = played[OURS]
     for name, theirs in played.items():
         yield Figure(f"{name}, {workers} worker(s)", median(r.report.orders_per_second for r in theirs), "orders/s")
-        yield Figure(f"{name}, {workers} worker(s), p99", median(map(_p99_ms, theirs)), "ms")
+        if name != BARE:
+            yield Figure(f"{name}, {workers} worker(s), p99", median(map(_p99_ms, theirs)), "ms")
     for name in addresses:
-        ratio = median(
-            a.report.orders_per_second / b.report.orders_per_second for a, b in zip(ours, played[name], strict=True)
-        )
-        yield Figure(f"Fairdrop / {name}, {workers} worker(s)", ratio, "x", at_least=WANTED.get((workers, name)))
+        wanted = WANTED.get((workers, name))
+        yield Figure(f"Fairdrop / {name}, {workers} worker(s)", _ratio(ours, played[name]), "x", at_least=wanted)
+        yield Figure(f"the limit: bare handler / {name}, {workers} worker(s)", _ratio(played[BARE], played[name]), "x")
     if POSTGRES in addresses:
         late = median(_p99_ms(a) / _p99_ms(b) for a, b in zip(ours, played[POSTGRES], strict=True))
         yield Figure(f"p99, Fairdrop / PostgreSQL, {workers} worker(s)", late, "x", at_most=1.0)
 
 
+def _ratio(these: list[Round], those: list[Round]) -> float:
+    return median(a.report.orders_per_second / b.report.orders_per_second for a, b in zip(these, those, strict=True))
+
+
 def _round(stage: Stage, name: str, address: str | None, workers: int, seed: int) -> Round:
     # As many workers as cores: each of whichever server keeps to its own.
     pinned = {"FAIRDROP_PIN_WORKERS": "true"} if workers == len(available()) else {}
+    if name == BARE:
+        bare = {"factory": "app.bench.contenders:bare()", "ready": "/v1/sales/bare"}
+        return stage.round("bare", workers=workers, environment=pinned, seed=seed, **bare)
     if address is None:
         stage.empty_database()
         return stage.round(stage.new_sale(), workers=workers, environment=pinned, seed=seed)
