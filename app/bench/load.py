@@ -115,6 +115,8 @@ def overload(stage: Stage, seconds: float, cores: Cores, say: Say) -> Overload:
                 say("recovery")
                 recovery = _recovery(crowd, before)
             steps.append(_step(factor, rate, mean((before, _capacity(crowd, before, say))), report, pieces))
+            last = steps[-1]
+            say(f"taken: {last.taken_per_second:,.0f} a second, {last.taken_share_of_capacity:.2f} of the capacity")
     capacity = mean(step.capacity_per_second for step in steps)
     deadline_ms = stage.settings.request_deadline_seconds * 1000
     return Overload(capacity, tuple(steps), *recovery, deadline_ms, stage.emulator_malloc)

@@ -74,8 +74,8 @@ def _round(stage: Stage, name: str, address: str | None, workers: int, seed: int
     # As many workers as cores: each of whichever server keeps to its own.
     pinned = {"FAIRDROP_PIN_WORKERS": "true"} if workers == len(available()) else {}
     if name == BARE:
-        bare = {"factory": "app.bench.contenders:bare()", "ready": "/v1/sales/bare"}
-        return stage.round("bare", workers=workers, environment=pinned, seed=seed, **bare)
+        factory, ready = "app.bench.contenders:bare()", "/v1/sales/bare"
+        return stage.round("bare", factory=factory, ready=ready, workers=workers, environment=pinned, seed=seed)
     if address is None:
         stage.empty_database()
         return stage.round(stage.new_sale(), workers=workers, environment=pinned, seed=seed)
