@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -110,7 +111,7 @@ def overload(stage: Stage, seconds: float, cores: Cores, say: Say) -> Overload:
             rate = factor * before
             say(f"{factor:g} times the capacity: {rate:,.0f} buyers a second for {seconds:g} s")
             report = crowd.come(rate, seconds)
-            pieces = _pieces(stage)
+            pieces = taken_by_piece(stage.answers)
             if factor == FACTORS[-1]:
                 say("recovery")
                 recovery = _recovery(crowd, before)
@@ -159,9 +160,9 @@ def _capacity(crowd: _Crowd, about: float, say: Say) -> float:
     return crowd.ask(int(about * CAPACITY_SECONDS)).orders_per_second
 
 
-def _pieces(stage: Stage) -> tuple[float, ...]:
-    """Orders taken a second, of the buyers who were due in each whole piece of the rush that was just played."""
-    with stage.answers.open("rb") as lines:
+def taken_by_piece(answers: Path) -> tuple[float, ...]:
+    """Orders taken a second of the buyers who were due in each piece of an open rush, without a last one less than half as long."""
+    with answers.open("rb") as lines:
         next(lines)
         attempts = [(line["due_ns"], line["status"] in TAKEN) for line in map(orjson.loads, lines)]
     first, last = min(attempts)[0], max(attempts)[0]

@@ -31,8 +31,8 @@ buyer, another double one, while the last one's second request is still under wa
 MANY_CONNECTIONS = 1_000
 LOOK_EVERY_SECONDS = 0.001
 """A process with many connections looks at them a thousand times a second at most. Otherwise each answer wakes it, and where the
-service is on the same machine the service's send does that work: a quarter of a refusal's cost, which behind a network it would
-not have. Waits may be measured longer by as much."""
+service is on the same machine the service's send does that work, which behind a network it would not have. Waits may be measured
+longer by as much."""
 
 CHECK_EVERY_NS = 200_000_000
 """How often the loop looks for requests out of time, reports its progress and asks whether to go on."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from itertools import pairwise
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rush_types import Drive, Line
 from scripted_server import HANG_UP, Reply, Script, ScriptedServer, Seen, ShopScript, order, problem
 
+from app.rush import driver
 from app.rush.order_request import LYING_HEADERS
 from app.rush.plan import Shares
 from app.rush.report import summarise
@@ -52,6 +54,26 @@ def test_every_attempt_has_a_line_and_the_server_counted_the_same(drive: Drive) 
     for attempts in by_buyer(lines).values():
         assert sorted(line["attempt"] for line in attempts) == list(range(1, len(attempts) + 1))
     assert len({line["order_id"] for line in lines if line["order_id"]}) == 100
+
+
+def test_a_crowd_of_many_connections_is_looked_at_seldom_and_none_of_its_answers_is_missed(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(driver, "sleep", pause)
+    with ScriptedServer(ShopScript(50)) as server:
+        drive(server, 100, shares=EVERYTHING)
+        assert not pauses
+        monkeypatch.setattr(driver, "MANY_CONNECTIONS", 8)
+        lines = drive(server, 100, shares=EVERYTHING)
+    assert pauses
+    assert max(pauses) <= driver.LOOK_EVERY_SECONDS
+    assert {line["error"] for line in lines} == {None, "dropped"}
 
 
 def test_all_attempts_of_a_buyer_carry_the_same_key_and_body(drive: Drive) -> None:
