@@ -111,16 +111,18 @@ def overload(stage: Stage, seconds: float, cores: Cores, say: Say) -> Overload:
             rate = factor * before
             say(f"{factor:g} times the capacity: {rate:,.0f} buyers a second for {seconds:g} s")
             report = crowd.come(rate, seconds)
-            pieces = taken_by_piece(stage.answers)
+            # Read when there is time for it: what comes next must come soon.
+            answers = stage.answers.rename(stage.folder / "rate.jsonl")
             if factor == FACTORS[-1]:
                 say("recovery")
                 recovery = _recovery(crowd, before)
-            steps.append(_step(factor, rate, mean((before, _capacity(crowd, before, say))), report, pieces))
+            capacity = mean((before, _capacity(crowd, before, say)))
+            steps.append(_step(factor, rate, capacity, report, taken_by_piece(answers)))
             last = steps[-1]
             say(f"taken: {last.taken_per_second:,.0f} a second, {last.taken_share_of_capacity:.2f} of the capacity")
-    capacity = mean(step.capacity_per_second for step in steps)
     deadline_ms = stage.settings.request_deadline_seconds * 1000
-    return Overload(capacity, tuple(steps), *recovery, deadline_ms, stage.emulator_malloc)
+    mean_capacity = mean(step.capacity_per_second for step in steps)
+    return Overload(mean_capacity, tuple(steps), *recovery, deadline_ms, stage.emulator_malloc)
 
 
 class _Crowd:
@@ -162,9 +164,7 @@ def _capacity(crowd: _Crowd, about: float, say: Say) -> float:
 
 def taken_by_piece(answers: Path) -> tuple[float, ...]:
     """Orders taken a second of the buyers who were due in each piece of an open rush, without a last one less than half as long."""
-    with answers.open("rb") as lines:
-        next(lines)
-        attempts = [(line["due_ns"], line["status"] in TAKEN) for line in map(orjson.loads, lines)]
+    attempts = [(line["due_ns"], line["status"] in TAKEN) for line in _attempts(answers)]
     first, last = min(attempts)[0], max(attempts)[0]
     taken = [0] * round((last - first) / 1e9 / PIECE_SECONDS)
     for due, is_taken in attempts:
@@ -172,6 +172,12 @@ def taken_by_piece(answers: Path) -> tuple[float, ...]:
         if is_taken and piece < len(taken):
             taken[piece] += 1
     return tuple(orders / PIECE_SECONDS for orders in taken)
+
+
+def _attempts(answers: Path) -> Iterator[dict[str, Any]]:
+    with answers.open("rb") as lines:
+        next(lines)  # it describes the rush
+        yield from map(orjson.loads, lines)
 
 
 def _step(factor: float, offered: float, capacity: float, report: RushReport, pieces: tuple[float, ...]) -> Step:
@@ -200,14 +206,12 @@ def _recovery(crowd: _Crowd, capacity: float) -> tuple[float, tuple[float, ...]]
     crowd.come(RECOVERY_FACTOR * capacity, RECOVERY_SECONDS)
     last = 0
     attempts: list[tuple[int, float]] = []
-    with crowd.stage.answers.open("rb") as lines:
-        next(lines)
-        for line in map(orjson.loads, lines):
-            due, answered = line["due_ns"], line["answered_ns"]
-            wait_ms = (answered - due) / 1e6 if answered is not None else UNANSWERED_MS
-            attempts.append((due, wait_ms))
-            if wait_ms > RECOVERED_MS or line["status"] not in TAKEN:
-                last = max(last, due)
+    for line in _attempts(crowd.stage.answers):
+        due, answered = line["due_ns"], line["answered_ns"]
+        wait_ms = (answered - due) / 1e6 if answered is not None else UNANSWERED_MS
+        attempts.append((due, wait_ms))
+        if wait_ms > RECOVERED_MS or line["status"] not in TAKEN:
+            last = max(last, due)
     first = min(due for due, _ in attempts)
     slowest = [0.0] * (1 + int((max(due for due, _ in attempts) - first) / 1e9))
     for due, wait_ms in attempts:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
+from typing import Any
 
 from app.bench.contenders import BACKOFF_MS_VARIABLE, SALE_VARIABLE, THREADS_VARIABLE
 from app.bench.stage import Round, Stage
@@ -47,7 +48,7 @@ def orders(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
     bare, grouped, commits = [], [], []
     for number in range(rounds):
         say(f"bare handler, round {number + 1} of {rounds}")
-        bare.append(_bare(stage))
+        bare.append(bare_round(stage).per_second)
         say(f"group commit, round {number + 1} of {rounds}")
         stage.empty_database()
         sale_id = stage.new_sale()
@@ -65,8 +66,9 @@ def orders(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
     yield Figure("group commit / the better of the two", median(grouped) / max(tuned, in_turn), "x", at_least=5)
 
 
-def _bare(stage: Stage) -> float:
-    return stage.round("bare", factory="app.bench.contenders:bare()", ready="/v1/sales/bare").per_second
+def bare_round(stage: Stage, **options: Any) -> Round:
+    """A rush to a handler that only validates the JSON."""
+    return stage.round("bare", factory="app.bench.contenders:bare()", ready="/v1/sales/bare", **options)
 
 
 def _order_by_order(stage: Stage, say: Say) -> Iterator[float]:
@@ -108,7 +110,7 @@ def sold_out(stage: Stage, rounds: int, say: Say) -> Iterator[Figure]:
     ratios, refused = [], []
     for number in range(rounds):
         say(f"bare handler, round {number + 1} of {rounds}")
-        bare = _bare(stage)
+        bare = bare_round(stage).per_second
         say(f"sold out, round {number + 1} of {rounds}")
         stage.empty_database()
         sale_id = stage.new_sale(stock=SOLD_OUT_STOCK, limit_per_customer=1)

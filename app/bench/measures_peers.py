@@ -9,7 +9,7 @@ from statistics import median
 import psycopg
 
 from app.bench import peer_servers
-from app.bench.measures import Figure, Say
+from app.bench.measures import Figure, Say, bare_round
 from app.bench.peer_servers import PeerMissing
 from app.bench.peers import ADDRESS_VARIABLE, POSTGRES_SCHEMA
 from app.bench.stage import Round, Stage
@@ -74,8 +74,7 @@ def _round(stage: Stage, name: str, address: str | None, workers: int, seed: int
     # As many workers as cores: each of whichever server keeps to its own.
     pinned = {"FAIRDROP_PIN_WORKERS": "true"} if workers == len(available()) else {}
     if name == BARE:
-        factory, ready = "app.bench.contenders:bare()", "/v1/sales/bare"
-        return stage.round("bare", factory=factory, ready=ready, workers=workers, environment=pinned, seed=seed)
+        return bare_round(stage, workers=workers, environment=pinned, seed=seed)
     if address is None:
         stage.empty_database()
         return stage.round(stage.new_sale(), workers=workers, environment=pinned, seed=seed)

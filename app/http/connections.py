@@ -91,6 +91,11 @@ class FirstBytes(Protocol):
         """The connection is over."""
 
 
+def never_waiting(client: Any) -> Any:
+    """The plain socket of a gevent one, whose calls raise BlockingIOError where gevent's would wait."""
+    return client._sock  # gevent has no other name for it
+
+
 class Connection:
     """A socket as gunicorn uses one."""
 
@@ -127,7 +132,7 @@ class Connection:
     def receive_first_by(self, first: FirstBytes) -> None:
         """Where a request begins, its bytes come from there, and not from the socket. Not with TLS."""
         self._first = first
-        self._raw = self._socket._sock  # the socket that never waits: gevent has no other name for it
+        self._raw = never_waiting(self._socket)
 
     def await_request(self, *, is_begun: bool = False) -> None:
         """The next request may take its time to begin. `is_begun`: some of it came with the one before, and is known already."""

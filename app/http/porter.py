@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from gevent.hub import Waiter
 
-from app.http.connections import Lobby
+from app.http.connections import Lobby, never_waiting
 
 FIRST_BYTES = 8_192
 """Of a request, read at once. Longer ones are for the parser."""
@@ -120,7 +120,7 @@ class Door:
         self._on_refused = on_refused
         self._hub = hub
         self._socket = client
-        self._raw = client._sock  # the socket that never waits: gevent has no other name for it
+        self._raw = never_waiting(client)
         self._watcher = hub.loop.io(client.fileno(), _READ)
         self._waiter: Any = None
         self._refused = False
