@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         description="Keep each of the service's workers to a core of its own (Linux). For machines on which nothing else is busy: "
         "there a tenth more orders; elsewhere a worker waits for its core while others are free.",
     )
+    take_turns: bool = Field(
+        True,
+        description="On the emulator, which takes one transaction at a time and aborts the others, a server's workers wait for "
+        "each other. Of no effect on Spanner.",
+    )
     sold_out_memory_ms: int = Field(
         250, ge=0, le=250, description="Longest a process refuses from memory before it looks at the stock again."
     )

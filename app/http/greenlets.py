@@ -21,6 +21,7 @@ from app.http import GATE, ON_EXIT, protocol_errors
 from app.http.connections import Connection, Lobby, drain
 from app.http.porter import Porter
 from app.services.concurrency import Waiter
+from app.services.turns import NO_TURNS, Turn
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -130,8 +131,9 @@ class _HubWaiter:
 class Greenlets:
     """Requests are greenlets of the thread that made this object."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn: Turn = NO_TURNS) -> None:
         """Take the hub of this thread."""
+        self.turn = turn
         self._hub: Any = gevent.get_hub()
         self._to_wake: deque[Waiter] = deque()
         self._after_a_look = self._hub.loop.timer(0.0)

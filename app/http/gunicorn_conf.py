@@ -9,6 +9,7 @@ from typing import Any
 
 from app.cores import keep_to, own_core
 from app.http import AT_THE_END
+from app.services import turns
 from app.settings import load_settings
 
 worker_class = "app.http.greenlets.FairdropWorker"
@@ -49,6 +50,11 @@ _own_metrics_dir = None
 if not os.environ.get(_METRICS_DIR):
     # The workers inherit it, and add up there what each of them has counted.
     _own_metrics_dir = os.environ[_METRICS_DIR] = tempfile.mkdtemp(prefix="fairdrop-figures-")
+
+
+def on_starting(_server: Any) -> None:
+    """In the parent, before there is a worker: what they are to share."""
+    turns.share(load_settings())
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -10,6 +10,7 @@ from app.http.app import create_app
 from app.http.greenlets import Greenlets
 from app.http.traces import current_trace
 from app.logs import start_logging
+from app.services import turns
 from app.settings import load_settings
 from app.tracing.export import start_traces
 
@@ -25,7 +26,7 @@ def create() -> Flask:
     settings = load_settings()
     start_logging(settings, current_trace)
     traces, flush = start_traces(settings, "api")
-    app = create_app(settings, Greenlets(), traces)
+    app = create_app(settings, Greenlets(turns.inherited()), traces)
     app.extensions[AT_THE_END] = flush
     protocol_errors.install(app)
     tune_interpreter()

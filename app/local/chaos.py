@@ -92,6 +92,7 @@ def chaos(options: ChaosOptions, say: Say) -> ChaosReport:
         environment, addresses = service_environment(
             settings, workers=API_WORKERS, gateway_options=GATEWAY_OPTIONS, duplicate_share=DUPLICATE_SHARE
         )
+        environment["FAIRDROP_TAKE_TURNS"] = "false"  # as at Spanner, the API's workers are to meet each other
         logs, has_clocks = settings.state_dir / "logs", clocks_can_be_wrong()
         team = stack.enter_context(crew(environment, addresses, logs, *MEMBERS, has_clocks=has_clocks))
         token = seller_token(settings)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, Protocol, TypeVar
 
+from app.services.turns import NO_TURNS, Turn
+
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
@@ -21,6 +23,9 @@ class Waiter(Protocol):
 
 class Concurrency(Protocol):
     """Makes requests wait, and wakes them."""
+
+    turn: Turn
+    """At the database, for each transaction of a queue."""
 
     def waiter(self) -> Waiter:
         """A new place to wait, for the request that asks for it."""
@@ -48,6 +53,8 @@ class _LockWaiter:
 
 class Threads:
     """Requests are threads: waiting blocks them, and blocking work harms nobody."""
+
+    turn = NO_TURNS
 
     def waiter(self) -> Waiter:
         """A lock that the event opens."""

@@ -124,11 +124,12 @@ class GroupCommit(ABC, Generic[Request, Answer]):
                 continue
             if crowded:
                 self._await_more(last_started + CROWD_INTERVAL_SECONDS)
-            last_started = time.monotonic()
-            batch = self._gather(first)
-            crowded = len(batch) >= CROWD_REQUESTS
-            if batch:
-                self._run_guarded(batch)
+            with self._concurrency.turn:
+                last_started = time.monotonic()
+                batch = self._gather(first)
+                crowded = len(batch) >= CROWD_REQUESTS
+                if batch:
+                    self._run_guarded(batch)
 
     def _await_more(self, until: float) -> None:
         """Let the batch fill, until that monotonic time at the latest."""

@@ -101,3 +101,17 @@ def test_a_lone_request_waits_for_nobody() -> None:
     for _ in range(5):
         [ticket] = queue.send(1)
         assert ticket.wait() == 0
+
+
+def test_who_comes_while_another_has_the_turn_is_in_the_batch_that_waits_for_it() -> None:
+    queue, turn = Echo(), threading.Lock()
+    queue._concurrency.turn = turn
+    with turn:
+        tickets = queue.send(1)
+        while queue.depth:
+            time.sleep(0.001)
+        tickets += queue.send(4)
+        assert queue.batches == []
+    for ticket in tickets:
+        ticket.wait()
+    assert queue.batches == [[0, 0, 1, 2, 3]]
