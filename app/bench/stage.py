@@ -15,6 +15,7 @@ import psutil
 from app.bench.cores import on
 from app.cores import Cores, available
 from app.local.children import Child, serving
+from app.local.own_service import interrupt_on_sigterm
 from app.rush.local_tokens import LocalTokens
 from app.rush.options import RushOptions
 from app.rush.report import RushReport
@@ -219,7 +220,11 @@ class Served:
 
 @contextmanager
 def staged(buyers: int, entries: int = DRAW_ENTRIES) -> Iterator[Stage]:
-    """A stage for the length of a block, with nothing left behind. An emulator that is given in the environment is used."""
+    """A stage for the length of a block, with nothing left behind. An emulator that is given in the environment is used.
+
+    SIGTERM ends the block as Ctrl-C does.
+    """
+    interrupt_on_sigterm()
     with (
         TemporaryDirectory(prefix="fairdrop-bench-") as name,
         running(spanner=True, pubsub=True) as emulators,
