@@ -8,8 +8,8 @@ import zlib
 ORDER_NAMESPACE = uuid.UUID("5b6f0c5e-8a53-5d2b-9d0a-0f1f6f6d7a10")
 """Namespace of order ids (RFC 9562, version 5)."""
 
-_VERSION_AND_VARIANT = 0xF << 76 | 0x3 << 62
-_VERSION_5 = 0x5 << 76 | 0x2 << 62
+_NAMESPACE_BYTES = ORDER_NAMESPACE.bytes
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 OUTBOX_SHARD_COUNT = 16
 """Fixed for the life of a database: relays keep a cursor for each, and one order's events must stay in one of them."""
@@ -24,11 +24,9 @@ def order_id(sale_id: str, customer_id: str, idempotency_key: str) -> str:
 
 
 def _uuid5(name: str) -> str:
-    """`str(uuid.uuid5(ORDER_NAMESPACE, name))` in half its time; every request of a crowd pays for it."""
-    digest = hashlib.sha1(ORDER_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()
-    number = int.from_bytes(digest[:16])
-    h = f"{number & ~_VERSION_AND_VARIANT | _VERSION_5:032x}"
-    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+    """`str(uuid.uuid5(ORDER_NAMESPACE, name))` in a quarter of its time; every request of a crowd pays for it."""
+    h = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
 _ORDER_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -40,6 +40,8 @@ class FairdropWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is untyped
 
     def init_process(self) -> None:
         """Begin with nobody connected."""
+        # The server asks for its settings a few dozen times a request, and each time looks them up as if they could have changed.
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         self.lobby = Lobby(self.cfg.worker_connections)
         self._porter: Porter | None = None
         super().init_process()

@@ -42,6 +42,12 @@ limit_request_line = 4_094
 limit_request_fields = 64
 limit_request_field_size = 8_190
 
+forwarded_allow_ips = "*"
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+"""Everybody may set by a header what a proxy may: nothing. By default whoever comes from this machine may set the scheme and the
+path, and each request's address is parsed to see who does (7 µs an order). No address of ours depends on the scheme."""
+
 preload_app = False
 """No gRPC channel may exist before the fork."""
 
