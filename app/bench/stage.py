@@ -215,7 +215,10 @@ class Served:
 
     def rush(self, sale_id: str, **options: Any) -> RushReport:
         """Send it a rush."""
-        return run_rush(replace(self.stage.options(sale_id, self.url), **options))
+        report = run_rush(replace(self.stage.options(sale_id, self.url), **options))
+        if report.is_interrupted:
+            raise KeyboardInterrupt  # it ends the rush in good order, and is to end the measurement: half a rush is no figure
+        return report
 
 
 @contextmanager

@@ -122,5 +122,7 @@ def test_a_body_declared_endless_is_refused_without_being_read_to_its_end(two_wo
 
 @pytest.mark.parametrize("line", [b"SCRIPT_NAME: /v1", b"PATH_INFO: /healthz", b"X-Forwarded-Proto: ftp"])
 def test_no_header_moves_an_address_not_even_from_this_machine(two_workers: Service, line: bytes) -> None:
-    (answer,) = exchange(two_workers, b"GET /v1/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + b"\r\n\r\n")
+    (answer,) = exchange(
+        two_workers, b"GET /v1/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + b"\r\n\r\n"
+    )
     assert answer.status == 404
