@@ -25,7 +25,7 @@ from app.messaging.topics import ensure_topics
 from app.rush.options import RushOptions
 from app.rush.plan import Shares
 from app.rush.report import RushReport
-from app.rush.runner import ProgressHook, run_rush
+from app.rush.runner import ProgressHook, run_whole_rush
 from app.rush.tokens import FileTokens
 from app.services.audit.report import AuditReport, audit
 from app.services.claim_keys import ClaimVerifier
@@ -153,10 +153,8 @@ def play_burgers(options: BurgersOptions, say: Say, progress: ProgressHook | Non
             _create(url, seller_token(settings), options)
             answers = settings.state_dir / "rush.jsonl"
             before = cpu_seconds(team.members["api"].pid)
-            rush = run_rush(_crowd(options, tokens, url, answers), progress)
+            rush = run_whole_rush(_crowd(options, tokens, url, answers), progress)
             cpu = cpu_seconds(team.members["api"].pid) - before
-            if rush.is_interrupted:
-                raise KeyboardInterrupt
             say("verifying every claim code by the public keys, and redeeming some")
             with answers.open("rb") as lines:
                 codes = _codes(lines, url, LocalIssuer.load(settings))

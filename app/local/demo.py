@@ -25,7 +25,7 @@ from app.rush.local_tokens import LocalTokens
 from app.rush.options import RushOptions
 from app.rush.plan import Shares
 from app.rush.report import RushReport
-from app.rush.runner import ProgressHook, run_rush
+from app.rush.runner import ProgressHook, run_whole_rush
 from app.services.audit.money import MoneySources
 from app.services.audit.report import AuditReport
 from app.settings import Settings
@@ -104,9 +104,7 @@ def _play(
     say(f"{options.buyers:,} buyers rush in; every {100 // CANCEL_PERCENT}rd of those with an order thinks again")
     cancellers = Cancellers(settings, url, SALE_ID, CANCEL_PERCENT)
     cancellers.start()
-    rush = run_rush(_crowd(options, settings, url, answers), progress)
-    if rush.is_interrupted:
-        raise KeyboardInterrupt
+    rush = run_whole_rush(_crowd(options, settings, url, answers), progress)
     say("the payments settle: holds expire, cards are declined, the waitlist moves up")
     settled = settle(database, SALE_ID, say)
     cancellers.stop()

@@ -27,7 +27,7 @@ from app.local.settling import (
 from app.local.tokens_file import sign_tokens
 from app.rush.options import RushOptions
 from app.rush.plan import Shares
-from app.rush.runner import ProgressHook, run_rush
+from app.rush.runner import ProgressHook, run_whole_rush
 from app.rush.tokens import FileTokens
 from app.services.audit.money import MoneySources
 from app.services.draw_record import export, verify
@@ -84,9 +84,7 @@ def play_lottery(options: LotteryOptions, say: Say, progress: ProgressHook | Non
             withdrawing = Cancellers(settings, url, SALE_ID, WITHDRAW_PERCENT)
             withdrawing.start()
             try:
-                rush = run_rush(_crowd(options, tokens, url, answers, window_seconds), progress)
-                if rush.is_interrupted:
-                    raise KeyboardInterrupt
+                rush = run_whole_rush(_crowd(options, tokens, url, answers, window_seconds), progress)
                 time.sleep(max(0.0, (closes_at - datetime.now(UTC)).total_seconds()))
             finally:
                 withdrawing.stop()

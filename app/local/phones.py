@@ -17,7 +17,7 @@ from app.local.tokens_file import sign_tokens
 from app.rush.options import RushOptions
 from app.rush.plan import Shares
 from app.rush.report import RushReport
-from app.rush.runner import ProgressHook, run_rush
+from app.rush.runner import ProgressHook, run_whole_rush
 from app.rush.tokens import FileTokens
 from app.services.audit.money import MoneySources
 from app.services.audit.report import AuditReport
@@ -155,9 +155,7 @@ def play_phones(options: PhonesOptions, say: Say, progress: ProgressHook | None)
                 f"{options.buyers:,} buyers; {options.phones:,} phones from {rfc3339(opens_at)} on, by the database's clock"
             )
             answers = settings.state_dir / "rush.jsonl"
-            rush = run_rush(_crowd(options, tokens, addresses.api, answers), progress)
-            if rush.is_interrupted:
-                raise KeyboardInterrupt
+            rush = run_whole_rush(_crowd(options, tokens, addresses.api, answers), progress)
             say("the payments settle, and the sale is closed")
             settled = settle(database, SALE_ID, say)
             stack.check()

@@ -72,6 +72,14 @@ def run_rush(options: RushOptions, progress: ProgressHook | None = None) -> Rush
         return summarise(file)
 
 
+def run_whole_rush(options: RushOptions, progress: ProgressHook | None = None) -> RushReport:
+    """As `run_rush`, for what goes on to something else afterwards: a Ctrl-C, when the processes have stopped, is raised again."""
+    report = run_rush(options, progress)
+    if report.is_interrupted:
+        raise KeyboardInterrupt
+    return report
+
+
 def _complete(options: RushOptions, sale: SaleFound) -> RushOptions:
     """What the caller left to the sale."""
     payment_method = options.payment_method or (None if sale.is_free else TEST_CARD)
