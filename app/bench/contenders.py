@@ -127,7 +127,7 @@ def lean_with_token() -> Flask:
 
 
 def order_by_order() -> Flask:
-    """A transaction an order, all at once, with a tuned wait after an abort."""
+    """A transaction an order, all at once, with a tuned first wait after an abort."""
     storage.ABORT_DELAY_SECONDS = float(os.environ[BACKOFF_MS_VARIABLE]) / 1000
     return _order_by_order(nullcontext())
 

@@ -1,7 +1,6 @@
 """The door to Spanner: calls that have a deadline, transactions that are rerun on aborts, errors under our own names."""
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from google.api_core import exceptions as google_errors
+from google.api_core.retry import exponential_sleep_generator
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import spanner
 from google.cloud.spanner_v1 import SpannerClient
@@ -32,8 +32,12 @@ SESSION_POOL_SIZE = 16
 SESSION_IDLE_SECONDS = 50 * 60
 """Spanner drops a session after an hour without use."""
 
-ABORT_DELAY_SECONDS = 0.004
-"""Mean wait after an abort that comes without the server's own advice; the library's default is 2 s and more."""
+ABORT_DELAY_SECONDS = 0.008
+LONGEST_ABORT_DELAY_SECONDS = 0.1
+"""The first wait after an abort is this at most, and the bound doubles from wait to wait. On the emulator a newcomer aborts the
+transaction under way with one chance in five (`emulator_main --helpfull`): whoever comes again every few milliseconds lets no long
+one of the others end.
+"""
 
 QUERY_DEADLINE_FACTOR = 20
 """Queries and administration are for people and may take so many times the deadline of a read or commit."""
@@ -261,8 +265,11 @@ def transact(
     Conflict and StorageUnavailable (but for OutcomeUnknown) nothing was written.
     """
     last: list[Transaction] = []
+    delays = exponential_sleep_generator(ABORT_DELAY_SECONDS, LONGEST_ABORT_DELAY_SECONDS)
 
     def attempt(transaction: Transaction) -> Result:
+        if last:
+            time.sleep(next(delays))
         last[:] = [transaction]
         return work(transaction, *args, **kwargs)
 
@@ -271,7 +278,8 @@ def transact(
             value: Result = database.run_in_transaction(  # type: ignore[no-untyped-call]
                 attempt,
                 timeout_secs=database.deadline_seconds,
-                default_retry_delay=random.uniform(0.25, 1.75) * ABORT_DELAY_SECONDS,  # noqa: S311  # jitter is no secret
+                # Unless the server advises one; the library's own is 2 s and more.
+                default_retry_delay=0.0,
                 transaction_tag=tag,
             )
     finally:

@@ -95,7 +95,9 @@ class Race:
 def test_whatever_races_no_unit_is_lost_sold_twice_or_kept_from_those_who_wait(
     settings: Settings, database: FairdropDatabase, round_number: int
 ) -> None:
-    patient = settings.model_copy(update={"request_deadline_seconds": PATIENCE_SECONDS})
+    # What comes of it is the question, and not how soon.
+    patience = {"request_deadline_seconds": PATIENCE_SECONDS, "rpc_deadline_seconds": PATIENCE_SECONDS}
+    patient = settings.model_copy(update=patience)
     race = Race(database, patient)
     for part in range(2):
         actors = [race.buy(10 * part + number) for number in range(3)]
