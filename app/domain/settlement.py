@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from app.domain.errors import CancelWindowClosed, FairdropError, OrderNotFound, WithdrawalClosed
 from app.domain.orders import Order
-from app.domain.promotion import Promotion, WaitingOrder, promote
+from app.domain.promotion import Behind, Promotion, WaitingOrder, promote
 from app.domain.sale import MAX_LIMIT_PER_CUSTOMER, Phase, Sale
 from app.domain.states import DEADLINES, Status, StockEffect, Trigger, transition
 from app.domain.stock import StockBook
@@ -206,16 +206,22 @@ def _note(applied: Applied, before: Order, step: Step) -> None:
         applied.gone.add(before.order_id)
 
 
-def share_out(sale: Sale, book: StockBook, applied: Applied, waiting: Iterable[WaitingOrder]) -> Promotion:
+def share_out(
+    sale: Sale, book: StockBook, applied: Applied, waiting: Iterable[WaitingOrder], behind: Behind | None = None
+) -> Promotion:
     """Write what the steps do to the shards into the book, and give the freed units to the waitlist.
 
-    `waiting` is the waitlist as stored, in queue order and over all shards; then the book must have all shards. Units that fit
-    nobody stay on offer in the shard that they came from.
+    `waiting` is the waitlist as stored, in queue order and over all shards; then the book must have all shards. `behind` may
+    find smaller orders of it (`promote`). Units that fit nobody stay on offer in the shard that they came from.
     """
     for shard_id, units in applied.freed.items():
         book.release(shard_id, units)
     for shard_id, orders in applied.left.items():
         book.wait(shard_id, -orders)
-    line = (order for order in waiting if order.order_id not in applied.gone)
-    promotion, _ = promote(sale, book, line, new_units=0, at_most=PROMOTIONS_PER_STEP)
+
+    def still(line: Iterable[WaitingOrder]) -> Iterable[WaitingOrder]:
+        return (order for order in line if order.order_id not in applied.gone)
+
+    smaller = (lambda order, units: still(behind(order, units))) if behind else None
+    promotion, _ = promote(sale, book, still(waiting), new_units=0, at_most=PROMOTIONS_PER_STEP, behind=smaller)
     return promotion

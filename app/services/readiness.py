@@ -8,6 +8,7 @@ from app.services.concurrency import Concurrency
 from app.storage.clock import DatabaseClock
 from app.storage.database import FairdropDatabase, snapshot
 from app.storage.orders import read_no_order
+from app.storage.promotion import read_nobody_waiting
 from app.storage.sales import sales_as_of
 
 ASK_AGAIN_SECONDS = 1.0
@@ -15,14 +16,15 @@ ASK_AGAIN_SECONDS = 1.0
 
 
 def check_database(database: FairdropDatabase, clock: DatabaseClock) -> None:
-    """Two short reads of the schema's tables, which also tell the clock the time.
+    """Three short reads of the schema's tables, which also tell the clock the time.
 
-    Raises StorageUnavailable when the database does not answer, or lacks them or a column that orders are written with: code that
-    was deployed before its schema takes no traffic.
+    Raises StorageUnavailable when the database does not answer, or lacks them, a column that orders are written with or an index
+    that the waitlist is served by: code that was deployed before its schema takes no traffic.
     """
     with snapshot(database) as reads:
         _, now = sales_as_of(reads, after="", page_size=1)
         read_no_order(reads)
+        read_nobody_waiting(reads)
     clock.observe(now)
 
 

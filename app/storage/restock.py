@@ -11,7 +11,7 @@ from app.domain.errors import InvalidValue, RestockReused, SaleNotFound
 from app.domain.promotion import promote, spread_over
 from app.domain.sale import MAX_STOCK_UNITS
 from app.domain.stock import Cause, StockBook
-from app.storage.promotion import waitlist, write_promotion
+from app.storage.promotion import StoredWaitlist, write_promotion
 from app.storage.sales import find_sale
 from app.storage.stock import read_shards, write_shards
 
@@ -47,8 +47,8 @@ def restock_step(
         raise InvalidValue(field="units", rule=f"must keep the stock within {MAX_STOCK_UNITS}")
     shards = read_shards(transaction, sale_id)
     book = StockBook(shards)
-    waiting = waitlist(transaction, sale, shards, left + book.total_available)
-    promotion, used = promote(sale, book, waiting, left, PROMOTIONS_PER_STEP)
+    waiting = StoredWaitlist(transaction, sale, shards, left + book.total_available)
+    promotion, used = promote(sale, book, waiting, left, PROMOTIONS_PER_STEP, waiting.behind)
     if len(promotion.orders) < PROMOTIONS_PER_STEP:
         spread_over(book, [shard.shard_id for shard in shards], left - used)
         used = left

@@ -25,7 +25,7 @@ from app.domain.settlement import (
 from app.domain.stock import Cause, StockBook
 from app.storage.orders import EVENTS, ORDER_COLUMNS, order_of_row, payload
 from app.storage.outbox import append_outbox
-from app.storage.promotion import waitlist, write_promotion
+from app.storage.promotion import StoredWaitlist, write_promotion
 from app.storage.rows import COMMIT_TIMESTAMP, NULL, insert, moment, number, text, update
 from app.storage.sales import find_sale
 from app.storage.stock import read_shards, read_some_shards, write_shards
@@ -87,14 +87,19 @@ def _read_records(transaction: Transaction, orders: Iterable[OrderKey]) -> Mappi
 def _share_out(transaction: Transaction, sale: Sale, applied: Applied, writer: str) -> Promotion:
     """Write the shards, with the freed units given to those who wait."""
     # Only those who wait need all the shards, and reading them holds up every lane: so it is asked first whether anybody does.
-    if applied.freed and waiting_keys(transaction, sale.sale_id, 1):
-        shards = read_shards(transaction, sale.sale_id)
-        units = applied.freed.total() + sum(shard.available for shard in shards)
-        waiting = waitlist(transaction, sale, shards, units)
-    else:
-        shards, waiting = read_some_shards(transaction, sale.sale_id, applied.shard_ids), iter(())
+    is_awaited = bool(applied.freed and waiting_keys(transaction, sale.sale_id, 1))
+    shards = (
+        read_shards(transaction, sale.sale_id)
+        if is_awaited
+        else read_some_shards(transaction, sale.sale_id, applied.shard_ids)
+    )
+    units = applied.freed.total() + sum(shard.available for shard in shards)
     book = StockBook(shards)
-    promotion = share_out(sale, book, applied, waiting)
+    if is_awaited:
+        waiting = StoredWaitlist(transaction, sale, shards, units)
+        promotion = share_out(sale, book, applied, waiting, waiting.behind)
+    else:
+        promotion = share_out(sale, book, applied, ())
     write_shards(transaction, sale.sale_id, book.changes(), Cause.SETTLED, writer)
     return promotion
 

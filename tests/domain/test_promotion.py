@@ -7,6 +7,7 @@ from domain_samples import NOON, a_sale, a_shard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain import promotion
 from app.domain.promotion import WaitingOrder, promote, spread_over
 from app.domain.states import Status, Trigger
 from app.domain.stock import ShardState, StockBook
@@ -22,8 +23,8 @@ def a_line(units: list[int], shard_count: int = 1) -> list[WaitingOrder]:
 
 def promoted(units: list[int], free: int, new_units: int = 0, at_most: int = 100) -> list[str]:
     line = a_line(units)
-    promotion, _ = promote(a_sale(), StockBook([a_shard(free, waiting=len(line))]), line, new_units, at_most)
-    return [order.order_id for order in promotion.orders]
+    outcome, _ = promote(a_sale(), StockBook([a_shard(free, waiting=len(line))]), line, new_units, at_most)
+    return [order.order_id for order in outcome.orders]
 
 
 def test_the_queue_position_is_the_commit_time_then_the_shard_then_the_arrival_in_the_commit() -> None:
@@ -45,8 +46,8 @@ def test_an_order_too_large_for_what_is_left_lets_smaller_ones_pass() -> None:
 
 def test_units_on_offer_and_new_ones_serve_an_order_together() -> None:
     book = StockBook([a_shard(2, sold=5, waiting=1), a_shard(1, shard_id=1)])
-    promotion, used = promote(a_sale(), book, a_line([5]), new_units=2, at_most=9)
-    assert (len(promotion.orders), used) == (1, 2)
+    outcome, used = promote(a_sale(), book, a_line([5]), new_units=2, at_most=9)
+    assert (len(outcome.orders), used) == (1, 2)
     # 5 sold before and 5 now, all on the order's own shard; the other shard gave its unit over.
     assert book.changes() == [ShardState(0, 2, 10, 0, 0), ShardState(1, 2, 0, 0, 0)]
 
@@ -72,8 +73,8 @@ def test_a_promoted_order_is_placed_if_free_and_held_if_priced(
     price: int, expected: tuple[Trigger, Status, str]
 ) -> None:
     book = StockBook([a_shard(1, waiting=1)])
-    promotion, _ = promote(a_sale(unit_price_minor=price), book, a_line([1]), 0, at_most=1)
-    assert (promotion.trigger, promotion.status, promotion.event) == expected
+    outcome, _ = promote(a_sale(unit_price_minor=price), book, a_line([1]), 0, at_most=1)
+    assert (outcome.trigger, outcome.status, outcome.event) == expected
 
 
 LINES = st.lists(st.integers(1, 5), max_size=12)
@@ -88,23 +89,23 @@ def test_promotion_keeps_the_order_leaves_nothing_to_those_who_wait_and_conserve
         a_shard(n, shard_id=i, sold=2, waiting=sum(order.shard_id == i for order in line)) for i, n in enumerate(free)
     ]
     book = StockBook(shards)
-    promotion, used = promote(a_sale(), book, line, new_units, at_most)
+    outcome, used = promote(a_sale(), book, line, new_units, at_most)
     changed = {shard.shard_id: shard for shard in book.changes()}
     after = [changed.get(shard.shard_id, shard) for shard in shards]
-    given_units = sum(order.units for order in promotion.orders)
+    given_units = sum(order.units for order in outcome.orders)
 
-    assert promotion.orders == [order for order in line if order in promotion.orders]
-    assert len(promotion.orders) <= at_most
+    assert outcome.orders == [order for order in line if order in outcome.orders]
+    assert len(outcome.orders) <= at_most
     assert 0 <= used <= new_units
     assert sum(s.allocated for s in after) == sum(s.allocated for s in shards) + used
     assert sum(s.available for s in after) == sum(free) + used - given_units
     for before, then in zip(shards, after, strict=True):
-        own = [order for order in promotion.orders if order.shard_id == before.shard_id]
+        own = [order for order in outcome.orders if order.shard_id == before.shard_id]
         assert then.waiting == before.waiting - len(own)
         assert then.allocated - then.available == 2 + sum(order.units for order in own)
-    if len(promotion.orders) < at_most:
+    if len(outcome.orders) < at_most:
         left = sum(free) + new_units - given_units
-        assert all(order.units > left for order in line if order not in promotion.orders)
+        assert all(order.units > left for order in line if order not in outcome.orders)
 
 
 @given(LINES, st.integers(0, 30))
@@ -115,6 +116,33 @@ def test_each_promoted_order_fitted_and_each_passed_one_did_not_when_its_turn_ca
             left -= n
             expected.append(f"order-{i}")
     assert promoted(units, free) == expected
+
+
+@given(st.lists(st.integers(1, 5), max_size=60), st.integers(0, 12), st.integers(1, 4))
+def test_passing_by_those_who_want_too_much_promotes_the_same_orders(
+    units: list[int], free: int, in_a_row: int
+) -> None:
+    line, asked = a_line(units), list[int]()
+
+    def behind(order: WaitingOrder, units: int) -> list[WaitingOrder]:
+        asked.append(units)
+        return [other for other in line if other.position > order.position and other.units <= units]
+
+    book = StockBook([a_shard(free, waiting=len(line))])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(promotion, "TOO_LARGE_IN_A_ROW", in_a_row)
+        passing, _ = promote(a_sale(), book, line, 0, 100, behind)
+    assert [order.order_id for order in passing.orders] == promoted(units, free)
+    # Each time for less than the last: it comes to an end.
+    assert asked == sorted(set(asked), reverse=True)
+
+
+def test_one_unit_left_over_is_taken_past_no_more_large_orders_than_the_bound() -> None:
+    *_, last = orders = a_line([2] * 1_000 + [1])
+    line = iter(orders)
+    result, _ = promote(a_sale(), StockBook([a_shard(1, waiting=1_001)]), line, 0, 100, lambda *_: [last])
+    assert result.orders == [last]
+    assert len(list(line)) == 1_001 - promotion.TOO_LARGE_IN_A_ROW
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(0, 40))

@@ -58,15 +58,15 @@ _MUTANTS = (
         [
             Edit(
                 "storage/settlement.py",
-                "    if applied.freed and waiting_keys(transaction, sale.sale_id, 1):",
-                "    if False:",
+                "    is_awaited = bool(applied.freed and waiting_keys(transaction, sale.sale_id, 1))",
+                "    is_awaited = False",
             ),
             Edit(
                 "storage/settlement.py",
                 "def waiting_keys(",
                 "def promote_later(transaction, sale_id, database_time, writer):\n"
                 "    sale, shards = find_sale(transaction, sale_id), read_shards(transaction, sale_id)\n"
-                "    waiting = waitlist(transaction, sale_id, shards, sum(shard.available for shard in shards))\n"
+                "    waiting = StoredWaitlist(transaction, sale, shards, sum(shard.available for shard in shards))\n"
                 "    book = StockBook(shards)\n"
                 "    promotion = share_out(sale, book, Applied(), waiting)\n"
                 "    write_shards(transaction, sale_id, book.changes(), Cause.SETTLED, writer)\n"

@@ -106,10 +106,11 @@ def test_alive_without_a_database_but_ready_only_with_one_that_has_the_schema(se
     problem(client.get("/readyz"), 503, "storage-unavailable")
 
 
-def test_code_that_was_deployed_before_its_schema_is_not_ready(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("since", ["0008", "0009"])
+def test_code_that_was_deployed_before_its_schema_is_not_ready(settings: Settings, tmp_path: Path, since: str) -> None:
     elsewhere = settings.model_copy(update={"spanner_database": "of-yesterday"})
-    since_traces = [file.name for file in (SCHEMA_ROOT / "orders").iterdir() if file.name >= "0008"]
-    before = shutil.copytree(SCHEMA_ROOT / "orders", tmp_path / "orders", ignore=lambda *_: since_traces)
+    missing = [file.name for file in (SCHEMA_ROOT / "orders").iterdir() if file.name >= since]
+    before = shutil.copytree(SCHEMA_ROOT / "orders", tmp_path / "orders", ignore=lambda *_: missing)
     apply(elsewhere, database_id="of-yesterday", folder=before)
     client = create_app(elsewhere).test_client()
     try:

@@ -56,17 +56,20 @@ class Stage:
         self.keys[customer] = key_of(taken.order)
         return self.keys[customer]
 
-    def order_many(self, customers: Sequence[str], counter: Placement | None = None) -> list[OrderKey]:
-        """As many orders in few commits, after a first one; the keys in the customers' order."""
+    def order_many(
+        self, customers: Sequence[str], counter: Placement | None = None, units: Sequence[int] | None = None
+    ) -> list[OrderKey]:
+        """As many orders in few commits, after a first one; the keys in the customers' order. Of one unit, unless `units` says."""
         counter = counter or self.counter
-        first = self.order(customers[0], counter=counter)
+        sizes = units or [1] * len(customers)
+        first = self.order(customers[0], sizes[0], counter)
         lane = counter._counters[self.sale.sale_id].lane
         assert lane is not None
         deadline = time.monotonic() + PATIENCE_SECONDS
         now, method = datetime.now(UTC), "tok_visa"
         requests = [
-            OrderRequest(name, order_id(self.sale.sale_id, name, "key"), 1, fingerprint(1, method), method, now)
-            for name in customers[1:]
+            OrderRequest(name, order_id(self.sale.sale_id, name, "key"), size, fingerprint(size, method), method, now)
+            for name, size in zip(customers[1:], sizes[1:], strict=True)
         ]
         keys = [first]
         for start in range(0, len(requests), LANE_FULL):
