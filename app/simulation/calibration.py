@@ -12,7 +12,7 @@ from app.simulation.setting import Setting
 
 EMULATOR_COMMIT_MS = 2.27
 EMULATOR_COMMIT_ORDER_MS = 0.0984
-BUDGET_US = 573.0
+BUDGET_US = 290.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,8 @@ def calibrate(requests: int = 4_000) -> list[Comparison]:
     alone = simulate(
         replace(emulator, requests=requests // 4, batch_limit=1, interval_ms=0.0, cpu_us=0.0, commit_ms=serial)
     )
-    same_run = "scripts/bench budget orders --buyers 4000 --rounds 1, 2026-11-25, a loaded machine"
-    readme = "scripts/bench orders, as the README was written, a quiet machine"
+    command = "scripts/bench orders budget, 2026-11-27"
     return [
-        Comparison("group commit, one worker", grouped.sold_per_second, 1_463, same_run),
-        Comparison("group commit, one worker", grouped.sold_per_second, 2_200, readme),
-        Comparison("a transaction an order, one at a time", alone.sold_per_second, 238, same_run),
-        Comparison("a transaction an order, one at a time", alone.sold_per_second, 300, readme),
+        Comparison("group commit, one worker", grouped.sold_per_second, 3_293, command),
+        Comparison("a transaction an order, one at a time", alone.sold_per_second, 352, command),
     ]

@@ -24,7 +24,7 @@ class Setting:
     waitlist: int = 0
     interval_ms: float = 50.0
     batch_limit: int = 256
-    cpu_us: float = 573.0
+    cpu_us: float = 290.0
     read_ms: float = 5.0
     commit_ms: float = 12.0
     commit_order_ms: float = 0.02

@@ -30,17 +30,17 @@ HOUR_SECONDS = 3_600.0
 class Figures:
     """What the plan builds on.
 
-    Measured on two noisy cores: `order_us` of the API's processor an order (`scripts/bench budget`, 4,000 buyers, one round);
-    `refusal_us` a refusal from memory (the bare handler's 248 µs of that run, over 0.8, the rate of refusals beside it by
-    `scripts/bench sold-out`); `relay_events_per_second` of a relay (`scripts/bench money`, the lower end).
+    Measured on two noisy cores, 2026-11-27: `order_us` of the API's processor an order (`scripts/bench budget`); `refusal_us` a
+    refusal from memory (5,737 a second by one worker, `scripts/bench sold-out`); `relay_events_per_second` of a relay
+    (`scripts/bench money`, the lower end of many runs).
     The service's own, and a test holds them equal: `interval_ms`, `batch_limit`, `crowd_orders` (a smaller batch waits for
     nobody), `crowd_batch` (so many orders wait no longer).
     Assumed, to be measured on Google Cloud: how long a read and a commit take. Sized as the production environment in terraform/:
     `cores_per_instance`, `max_instances`, `max_nodes`, `max_relays`. Bytes are of a token, an order, an answer and an event.
     """
 
-    order_us: float = 573.0
-    refusal_us: float = 310.0
+    order_us: float = 290.0
+    refusal_us: float = 175.0
     relay_events_per_second: float = 3_900.0
     interval_ms: float = 50.0
     batch_limit: int = 256

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 from app.domain.planning.shape import SaleShape
+from app.domain.sale import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,13 @@ PLACE_FREE = Step(rows_written=4, rows_read=2, stored_bytes=900, events=1)
 """Orders, OrdersByPlacedAt, OrderEvents, Outbox. Read: the customer's orders of the sale; the outbox row, when relayed."""
 
 PLACE = Step(rows_written=5, rows_read=2, stored_bytes=950, events=1)
-"""And an entry of OrdersByDueAt (a hold) or of OrdersByWaitlistedAt."""
+"""And an entry of OrdersByDueAt: a hold."""
 
-PROMOTE = Step(rows_written=5, rows_read=3, stored_bytes=550, events=1)
-"""Orders; out of one index and into another; OrderEvents, Outbox."""
+WAIT = Step(rows_written=6, rows_read=2, stored_bytes=1_000, events=1)
+"""As PLACE_FREE, and an entry of OrdersByWaitlistedAt and of OrdersByWaitingUnits."""
+
+PROMOTE = Step(rows_written=6, rows_read=3, stored_bytes=550, events=1)
+"""Orders; out of two indexes and into another; OrderEvents, Outbox."""
 
 AUTHORIZE = Step(rows_written=10, rows_read=5, stored_bytes=1_900, events=2)
 """Payments (asked, answered), PaymentsByOpenSince (in, out), its Outbox; then Orders, DueAt (out, in), OrderEvents, Outbox."""
@@ -59,7 +63,9 @@ def _sum(*parts: tuple[float, Step]) -> Work:
 def placing(shape: SaleShape, commits: float) -> Work:
     """Recording the orders; each commit writes the shard and its ledger row besides (2 rows, 150 bytes that stay)."""
     counter = Step(rows_written=2, rows_read=0, stored_bytes=150, events=0)
-    return _sum((shape.orders, PLACE_FREE if shape.is_free else PLACE), (commits, counter))
+    waiting = 0 if shape.policy is Policy.LOTTERY else max(0, shape.orders - shape.stock)
+    taken = shape.orders - waiting
+    return _sum((taken, PLACE_FREE if shape.is_free else PLACE), (waiting, WAIT), (commits, counter))
 
 
 def settling(shape: SaleShape) -> Work:
