@@ -21,7 +21,7 @@ CAPTURE_OVERDUE = timedelta(minutes=15)
 """How long a capture may take before it is asked for again."""
 
 FREED_UNITS_PER_STEP = 500
-"""A step takes no further order once so many units are free: each may promote an order, at some 30 mutations."""
+"""A step takes no further order once so many units are free: each may promote an order, at some 31 mutations."""
 
 PROMOTIONS_PER_STEP = FREED_UNITS_PER_STEP + MAX_LIMIT_PER_CUSTOMER
 """Always enough for what one step frees. Whoever waits is larger than all that was on offer before, so no more orders can
