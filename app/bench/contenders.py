@@ -25,9 +25,9 @@ from app.domain.sale import Sale
 from app.domain.stock import ShardState
 from app.http import greenlets
 from app.http.framework import LeanFlask
-from app.http.models import PlaceOrder
 from app.http.orders import order_body
 from app.http.problems import error_response
+from app.http.request_models import PlaceOrder
 from app.http.requests import idempotency_key, parse_body, read_body
 from app.http.responses import NO_STORE, SECURITY_HEADERS, json_response
 from app.http.sales import stock_left

@@ -13,7 +13,7 @@ from app.cli.sale_text import print_sale, print_sales
 from app.domain.errors import InvalidValue
 from app.domain.sale import Policy
 from app.http.admin import details_body, sale_body
-from app.http.models import ChangeSale, NewSale, Restock
+from app.http.request_models import ChangeSale, NewSale, Restock
 from app.services import sales
 from app.services.sales import SaleView
 from app.storage.database import FairdropDatabase, connect

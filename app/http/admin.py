@@ -8,9 +8,10 @@ from flask import Blueprint, Response
 from app.domain import errors
 from app.domain.sale import Sale
 from app.domain.timestamps import rfc3339
+from app.http.answer_models import DrawView, RestockResult, SaleDetails, SaleList
 from app.http.api import Api
-from app.http.models import ChangeSale, DrawView, NewSale, Restock, RestockResult, SaleDetails, SaleList
 from app.http.openapi import IDEMPOTENCY_KEY, PAGE_PARAMETERS, Operation, documented
+from app.http.request_models import ChangeSale, NewSale, Restock
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, read_body
 from app.http.responses import json_response
 from app.http.sales import draw_body

@@ -17,7 +17,7 @@ from app.domain.timestamps import rfc3339
 from app.http import streams
 from app.http.admin import details_body
 from app.http.api import Api
-from app.http.models import FoundOrders, SaleLive
+from app.http.console_models import FoundOrders, SaleLive
 from app.http.openapi import EVENT_STREAM, Operation, documented, query
 from app.http.orders import order_body
 from app.http.responses import NO_STORE, SECURITY_HEADERS, json_response

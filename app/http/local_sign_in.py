@@ -3,10 +3,11 @@
 from flask import Blueprint, Response
 
 from app.domain import errors
+from app.http.answer_models import IssuedToken
 from app.http.api import Api
 from app.http.local_issuer import LocalIssuer
-from app.http.models import IssuedToken, TokenRequest
 from app.http.openapi import Operation, documented
+from app.http.request_models import TokenRequest
 from app.http.requests import read_body
 from app.http.responses import json_response
 from app.http.tokens import SELLER

@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from app import __version__
 from app.domain.errors import RateLimited
 from app.domain.orders import MAX_IDEMPOTENCY_KEY_LENGTH
-from app.http.models import Problem
+from app.http.answer_models import Problem
 from app.http.problems import HTTP_PROBLEMS, PROBLEMS
 from app.http.requests import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 

@@ -10,10 +10,11 @@ from app.domain import errors
 from app.domain.orders import MAX_EVENT_SEQ, Order
 from app.domain.states import Status
 from app.domain.timestamps import rfc3339
+from app.http.answer_models import OrderPage, OrderView
 from app.http.api import Api
-from app.http.models import OrderPage, OrderView, PlaceOrder
 from app.http.openapi import IDEMPOTENCY_KEY, PAGE_PARAMETERS, Operation, documented, query
 from app.http.problems import PROBLEMS, error_response, problem_name
+from app.http.request_models import PlaceOrder
 from app.http.requests import as_page_token, idempotency_key, page_size, page_token, query_number, read_body
 from app.http.responses import json_response
 from app.http.tokens import IssuerUnavailable, Unauthenticated

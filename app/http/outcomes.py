@@ -9,8 +9,8 @@ from flask import Blueprint, Response, request
 from app.domain import errors
 from app.domain.orders import MAX_EVENT_SEQ, Order
 from app.http import streams
+from app.http.answer_models import OrderView
 from app.http.api import Api
-from app.http.models import OrderView
 from app.http.openapi import EVENT_STREAM, Operation, documented
 from app.http.orders import order_body
 from app.http.responses import NO_STORE, SECURITY_HEADERS

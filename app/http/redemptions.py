@@ -7,9 +7,10 @@ from flask import Blueprint, Response
 from app.domain import errors
 from app.domain.redemption import Redemption
 from app.domain.timestamps import rfc3339
+from app.http.answer_models import ClaimKeyList, RedemptionView
 from app.http.api import Api
-from app.http.models import ClaimKeyList, RedeemClaim, RedemptionView
 from app.http.openapi import IDEMPOTENCY_KEY, Operation, documented
+from app.http.request_models import RedeemClaim
 from app.http.requests import idempotency_key, read_body
 from app.http.responses import json_response
 from app.http.tokens import Forbidden, IssuerUnavailable, Unauthenticated

@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from app.domain import errors
 from app.domain.timestamps import rfc3339
 from app.http.api import Api
-from app.http.models import DeadLettersView, SaleReportsView
+from app.http.console_models import DeadLettersView, SaleReportsView
 from app.http.openapi import Operation, documented
 from app.http.responses import NO_STORE, json_response, page_headers
 from app.http.tokens import Forbidden, IssuerUnavailable, Unauthenticated

@@ -5,8 +5,8 @@ from flask import Blueprint, Response
 from app.domain import errors
 from app.domain.draw import Draw
 from app.domain.timestamps import rfc3339
+from app.http.answer_models import PublicSale
 from app.http.api import Api
-from app.http.models import PublicSale
 from app.http.openapi import Operation, documented
 from app.http.responses import json_response
 from app.services.watch import Sight

@@ -7,8 +7,8 @@ import orjson
 from flask import Blueprint, Flask, Response, current_app, render_template
 
 from app.domain.errors import StorageUnavailable
+from app.http.answer_models import Health
 from app.http.api import Api
-from app.http.models import Health
 from app.http.openapi import Operation, build_document, documented
 from app.http.problems import HTTP_PROBLEMS, PROBLEMS, TYPE_PREFIX
 from app.http.responses import SECURITY_HEADERS, json_response

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from app.http.models import SaleDetails
+from app.http.answer_models import SaleDetails
 from app.services import sales
 from app.storage.database import FairdropDatabase
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from http_samples import Shop, broken_rule, problem
 
-from app.http.models import SaleDetails, SaleTerms
+from app.http.answer_models import SaleDetails, SaleTerms
 
 NOW = datetime.now(UTC).replace(microsecond=123_456)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from http_samples import Shop, problem
 
 from app.domain.draw import commitment_of
-from app.http.models import DrawView, OrderView
+from app.http.answer_models import DrawView, OrderView
 from app.services import sales
 from app.services.draw import draw
 
