@@ -155,12 +155,12 @@ def decide(
     others: Sequence[ShardState] | None,
     existing: Mapping[str, Sequence[Order]],
     batch: Sequence[OrderRequest],
-    gate: FairdropError | None = None,
+    refusal: FairdropError | None = None,
 ) -> Decision | OtherShardsNeeded:
     """Decide a batch, in its order.
 
     `others` are the sale's other shards, or None when they were not read; then the answer may be OtherShardsNeeded.
-    `existing` holds, for each customer of the batch, their orders of this sale. `gate` refuses all but earlier tries.
+    `existing` holds, for each customer of the batch, their orders of this sale. `refusal` refuses all but earlier tries.
     """
     lane = _Lane(sale, home.shard_id, StockBook([home, *(others or ())]), existing)
     lane.sees_all = others is not None
@@ -168,7 +168,7 @@ def decide(
     for request in batch:
         outcome = lane.earlier(request)
         if outcome is None:
-            placed = Refused(gate) if gate is not None else lane.place(request)
+            placed = Refused(refusal) if refusal is not None else lane.place(request)
             if isinstance(placed, OtherShardsNeeded):
                 return placed
             outcome = placed

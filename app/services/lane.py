@@ -148,7 +148,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
                     self._home_id,
                     view,
                     requests,
-                    self._gate,
+                    self._refusal_of,
                     self._clock.estimate,
                     self._writer,
                 )
@@ -173,7 +173,7 @@ class Lane(GroupCommit[OrderRequest, Taken]):
                 return placement, committed
             view = None
 
-    def _gate(self, sale: Sale) -> FairdropError | None:
+    def _refusal_of(self, sale: Sale) -> FairdropError | None:
         """Why this sale takes no new orders now, or None."""
         return sale.refusal(self._clock.proven, self._clock.estimate)
 

@@ -42,7 +42,7 @@ def place_batch(
     home_id: int,
     view: HomeView | None,
     batch: Sequence[OrderRequest],
-    gate: Callable[[Sale], FairdropError | None],
+    refusal_of: Callable[[Sale], FairdropError | None],
     database_time: datetime,
     writer: str,
 ) -> Placement:
@@ -53,7 +53,7 @@ def place_batch(
     """
     existing = orders_of_customers(transaction, sale_id, {request.customer_id for request in batch})
     if view is not None:
-        quick = decide(view.sale, view.home, None, existing, batch, gate(view.sale))
+        quick = decide(view.sale, view.home, None, existing, batch, refusal_of(view.sale))
         if isinstance(quick, Decision) and (quick.new_orders or not _refuses(quick)):
             return _write(transaction, quick, view, database_time, writer)
     shards = {shard.shard_id: shard for shard in read_shards(transaction, sale_id)}
@@ -65,7 +65,7 @@ def place_batch(
         raise SaleNotFound(sale_id=sale_id)
     # A lane may remember more shards than there are: the sale was made anew, in a database that has lost the old one.
     home = shards.pop(home_id if home_id in shards else sorted(shards)[home_id % len(shards)])
-    decision = decide(sale, home, list(shards.values()), existing, batch, gate(sale))
+    decision = decide(sale, home, list(shards.values()), existing, batch, refusal_of(sale))
     if isinstance(decision, OtherShardsNeeded):
         raise AssertionError("a decision over all shards asked for more")
     return _write(transaction, decision, HomeView(sale, home), database_time, writer)

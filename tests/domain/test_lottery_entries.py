@@ -31,7 +31,7 @@ def a_lottery(**terms: object) -> Sale:
 
 def decided(sale: Sale, *batch: OrderRequest, **facts: object) -> Decision:
     """With the home shard alone, for an entry never needs the others."""
-    decision = decide(sale, a_shard(0, version=7), None, facts.get("existing", {}), batch, facts.get("gate"))  # type: ignore[arg-type]
+    decision = decide(sale, a_shard(0, version=7), None, facts.get("existing", {}), batch, facts.get("refusal"))  # type: ignore[arg-type]
     assert isinstance(decision, Decision)
     return decision
 
@@ -56,7 +56,7 @@ def test_what_brings_no_entry_gives_no_new_version() -> None:
     decision = decided(a_lottery(), request, existing={"ann": [stored(request, Status.ENTERED)]})
     assert isinstance(decision.outcomes[0], Replayed)
     assert decision.shards == []
-    refused = decided(a_lottery(), request, gate=SaleClosed(closes_at=NOON))
+    refused = decided(a_lottery(), request, refusal=SaleClosed(closes_at=NOON))
     assert isinstance(error_of(refused), SaleClosed)
     assert refused.shards == []
 

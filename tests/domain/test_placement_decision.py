@@ -24,12 +24,12 @@ def decided(
     *,
     sale: Sale | None = None,
     existing: list[Order] | None = None,
-    gate: SaleNotOpen | None = None,
+    refusal: SaleNotOpen | None = None,
 ) -> Decision:
     by_customer: dict[str, list[Order]] = {}
     for order in existing or []:
         by_customer.setdefault(order.customer_id, []).append(order)
-    decision = decide(sale or a_sale(), home, others, by_customer, batch, gate)
+    decision = decide(sale or a_sale(), home, others, by_customer, batch, refusal)
     assert isinstance(decision, Decision)
     return decision
 
@@ -171,9 +171,9 @@ def test_a_priced_order_needs_a_payment_method_also_when_it_would_wait() -> None
         assert isinstance(decision.outcomes[0].error, PaymentMethodRequired)
 
 
-def test_a_gate_refuses_all_but_earlier_tries() -> None:
+def test_a_sale_that_takes_no_orders_refuses_all_but_earlier_tries() -> None:
     known = a_request("bob")
-    gate = SaleNotOpen(opens_at=NOON, seconds_left=1.0)
-    decision = decided([a_request("ann"), known], a_shard(9), None, existing=[stored(known)], gate=gate)
+    refusal = SaleNotOpen(opens_at=NOON, seconds_left=1.0)
+    decision = decided([a_request("ann"), known], a_shard(9), None, existing=[stored(known)], refusal=refusal)
     assert statuses(decision) == ["SaleNotOpen", "replayed"]
     assert (decision.new_orders, decision.shards) == ([], [])
