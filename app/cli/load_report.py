@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.bench.load import PIECE_SECONDS, Overload, Sample, Step
 from app.cli.load_verdicts import SOAKED, Verdict, trends
-from app.cli.plan_plots import ALARM, BAR, INK, WIDTH, bars
+from app.cli.svg import ALARM, BAR, INK, WIDTH, bars, picture
 from app.cores import available
 
 PAGE = "reliability.md"
@@ -26,8 +26,8 @@ def write_report(
     before, after = around_section(page)
     (folder / "images").mkdir(exist_ok=True)
     pictures = _pictures(overload, samples)
-    for name, (_, picture) in pictures.items():
-        (folder / "images" / name).write_text(picture)
+    for name, (_, svg) in pictures.items():
+        (folder / "images" / name).write_text(svg)
     shown = "\n\n".join(f"![{says}](images/{name})" for name, (says, _) in pictures.items())
     page.write_text(f"{before}{BEGIN}\n\n{_text(overload, samples, verdicts, seconds)}\n\n{shown}\n\n{END}{after}")
     return [page, *(folder / "images" / name for name in pictures)]
@@ -120,12 +120,7 @@ def _pictures(overload: Overload, samples: Sequence[Sample]) -> dict[str, tuple[
 
 def _soak(samples: Sequence[Sample]) -> str:
     height = 40 + PANEL * len(SOAKED)
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'font-family="sans-serif" font-size="13" fill="{INK}">',
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-        f'<text x="12" y="24" font-size="15">a soak at 0.7 of the capacity, {samples[-1].seconds / 60:.0f} minutes</text>',
-    ]
+    lines: list[str] = []
     for number, ((_, field), trend) in enumerate(zip(SOAKED, trends(samples), strict=True)):
         top = 40 + PANEL * number
         values = [float(getattr(sample, field)) for sample in samples]
@@ -134,7 +129,7 @@ def _soak(samples: Sequence[Sample]) -> str:
             f'<text x="12" y="{top + 14}" fill="{INK if trend.is_flat else ALARM}">{escape(says)}</text>',
             *_panel([sample.seconds for sample in samples], values, top + 24),
         ]
-    return "\n".join([*lines, "</svg>", ""])
+    return picture(f"a soak at 0.7 of the capacity, {samples[-1].seconds / 60:.0f} minutes", height, lines)
 
 
 def _panel(times: Sequence[float], values: Sequence[float], top: float) -> list[str]:

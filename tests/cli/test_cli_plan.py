@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.main import fairdrop
-from app.cli.plan_plots import bars
+from app.cli.svg import bars
 from app.domain.planning.shape import PRESETS
 
 
