@@ -11,7 +11,7 @@ from google.pubsub_v1 import PubsubMessage
 
 from app.messaging.broker import EMULATOR_VARIABLE, BrokerUnavailable, broker_errors, publisher_client
 from app.messaging.events import Event, attributes, encode
-from app.messaging.topics import topic_path, topics_made_again
+from app.messaging.topics import ensure_topics, topic_path, topics_made_again
 
 MAX_MESSAGES = 1_000
 """Pub/Sub's bound of one publish call."""
@@ -33,7 +33,8 @@ class Publisher:
 
     def __init__(self, project: str, topic: str, source: str, *, one_key_a_request: bool | None = None) -> None:
         """No call is made yet. `one_key_a_request`: as Pub/Sub demands; only an emulator may do without, and does by default."""
-        self._one_key = EMULATOR_VARIABLE not in os.environ if one_key_a_request is None else one_key_a_request
+        self._is_emulator = EMULATOR_VARIABLE in os.environ
+        self._one_key = not self._is_emulator if one_key_a_request is None else one_key_a_request
         self._calls = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="publish")
         self._project = project
         self._topic = topic_path(project, topic)
@@ -81,7 +82,16 @@ class Publisher:
 
     def _send(self, messages: Sequence[PubsubMessage]) -> None:
         with broker_errors(), topics_made_again(self._project):
+            if self._is_emulator and not self._is_heard():
+                ensure_topics(self._project)
             self._client.publish(request={"topic": self._topic, "messages": messages}, timeout=CALL_SECONDS, retry=None)
+
+    def _is_heard(self) -> bool:
+        """Whether the topic has a subscription. Of an emulator that came back empty another process may have made the topic again,
+        and not yet its subscription: what is published there now is acknowledged, and reaches nobody.
+        """
+        request = {"topic": self._topic, "page_size": 1}
+        return any(self._client.list_topic_subscriptions(request=request, timeout=CALL_SECONDS, retry=None))
 
     def close(self) -> None:
         """Close the channel."""

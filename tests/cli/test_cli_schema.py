@@ -127,7 +127,7 @@ def test_split_points_are_sent_in_whole_keys_with_an_expiry(
     assert all(request.database.endswith(f"/databases/{settings.spanner_database}") for request in sent)
     assert all(len(request.split_points) <= 100 for request in sent)
     points = [point for request in sent for point in request.split_points]
-    assert len(points) == len(answer["split_points"]) == 30 + 5 * 8 + 16
+    assert len(points) == len(answer["split_points"]) == 30 + 6 * 8 + 16
     keys = [[str(part) for part in key.key_parts] for point in points for key in point.keys]
     assert keys == [one["key"] for one in answer["split_points"]]
     assert {point.expire_time.isoformat() for point in points} == {answer["expires_at"].replace("Z", "+00:00")}

@@ -10,11 +10,11 @@ from google.api_core.exceptions import ServiceUnavailable
 from google.pubsub_v1 import PublisherClient
 
 from app.local.children import free_port
-from app.messaging.broker import EMULATOR_VARIABLE, BrokerUnavailable
+from app.messaging.broker import EMULATOR_VARIABLE, BrokerUnavailable, publisher_client
 from app.messaging.consumer import Consumer, Done
 from app.messaging.events import ORDERS_SOURCE, Event
 from app.messaging.publisher import CALLS_AT_ONCE, KEYS_ON_EMULATOR, MAX_MESSAGES, Publisher, ordering_key
-from app.messaging.topics import ORDER_EVENTS, ensure_topics
+from app.messaging.topics import ORDER_EVENTS, ensure_topics, topic_path
 
 MOMENT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -105,12 +105,33 @@ def test_without_a_broker_every_call_says_so_and_none_waits_for_it_to_come_back(
             call()
 
 
-def test_topics_that_are_gone_are_made_again_by_whoever_misses_them(pubsub_emulator: object) -> None:
+def test_topics_that_are_gone_are_made_again_by_whoever_publishes(pubsub_emulator: object) -> None:
     project = f"test-{uuid.uuid4().hex[:10]}"
-    publisher = Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE)
-    with pytest.raises(BrokerUnavailable):
-        publisher.publish([event("o-1")])
-    publisher.publish([event("o-1")])
+    Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE).publish([event("o-1")])
     consumer = Consumer(project, ORDER_EVENTS)
     while not consumer.handled:
         consumer.step(lambda batch: [Done()] * len(batch))
+
+
+def test_subscriptions_that_are_gone_are_made_again_by_whoever_misses_them(pubsub_emulator: object) -> None:
+    project = f"test-{uuid.uuid4().hex[:10]}"
+    consumer = Consumer(project, ORDER_EVENTS)
+    with pytest.raises(BrokerUnavailable):
+        consumer.step(lambda batch: [Done()] * len(batch))
+    Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE).publish([event("o-1")])
+    while not consumer.handled:
+        consumer.step(lambda batch: [Done()] * len(batch))
+
+
+def test_nothing_is_published_to_a_topic_that_nobody_listens_to_yet(pubsub_emulator: object) -> None:
+    project = f"test-{uuid.uuid4().hex[:10]}"
+    with publisher_client() as other:
+        # As far as another process may have come that makes what an emulator has lost.
+        other.create_topic(request={"name": topic_path(project, ORDER_EVENTS.topic)})
+    publisher = Publisher(project, ORDER_EVENTS.topic, ORDERS_SOURCE)
+    publisher.publish([event("o-1")])
+    consumer, tries = Consumer(project, ORDER_EVENTS), 0
+    while not consumer.handled and tries < 5:
+        consumer.step(lambda batch: [Done()] * len(batch))
+        tries += 1
+    assert consumer.handled == 1
