@@ -34,9 +34,9 @@ SESSION_IDLE_SECONDS = 50 * 60
 
 ABORT_DELAY_SECONDS = 0.008
 LONGEST_ABORT_DELAY_SECONDS = 0.1
-"""The first wait after an abort is this at most, and the bound doubles from wait to wait. On the emulator a newcomer aborts the
-transaction under way with one chance in five (`emulator_main --helpfull`): whoever comes again every few milliseconds lets no long
-one of the others end.
+"""The first wait after an abort is this at most, and the bound doubles from wait to wait; besides what the server advises, which
+Spanner does and the emulator does not. There a newcomer aborts the transaction under way with one chance in five (`emulator_main
+--helpfull`): whoever comes again every few milliseconds lets no long one of the others end.
 """
 
 QUERY_DEADLINE_FACTOR = 20
