@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.signals import held
+
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 """A process that gets SIGTERM finishes what is in flight within 10 s; past this it is killed."""
@@ -94,11 +96,15 @@ class Child:
 @contextmanager
 def child(name: str, command: Sequence[str], environment: Mapping[str, str], log_path: Path) -> Iterator[Child]:
     """A process for the length of a block."""
-    started = Child(name, command, environment, log_path)
+    started: Child | None = None
     try:
+        # An interruption between the process's start and our having it would leave it running.
+        with held(signal.SIGTERM, signal.SIGINT):
+            started = Child(name, command, environment, log_path)
         yield started
     finally:
-        started.stop()
+        if started is not None:
+            started.stop()
 
 
 def free_port() -> int:

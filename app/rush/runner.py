@@ -21,6 +21,7 @@ from app.rush.options import RushOptions
 from app.rush.process import Failed, Finished, Message, Minted, Pipe, Played, Ready, play
 from app.rush.report import RushReport, summarise
 from app.rush.service import RushNotPossibleError, SaleFound, find_sale
+from app.signals import held
 
 START_AFTER_NS = 500_000_000
 """Between the start signal and the start: time to open the connections."""
@@ -120,7 +121,8 @@ class _Ensemble:
     def start(self, target: Target, parts: Sequence[Path]) -> None:
         """Starts the processes, which begin with their tokens."""
         context = multiprocessing.get_context("spawn")
-        with _deaf_to_ctrl_c():
+        # A process that is there and was not told what to do would say so in a traceback.
+        with held(signal.SIGTERM), _deaf_to_ctrl_c():
             for number, part in enumerate(parts):
                 ours, theirs = context.Pipe()
                 process = context.Process(

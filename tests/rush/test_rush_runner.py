@@ -6,10 +6,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
+from multiprocessing import popen_spawn_posix
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 from click.testing import CliRunner
 from rush_types import MakeOptions
@@ -131,6 +134,39 @@ def test_ctrl_c_stops_every_process_and_reports_what_came(tmp_path: Path) -> Non
     assert said["attempts"] == len(lines) == len(server.seen)
     assert sum(said["outcomes"].values()) == 50
     assert "interrupted" in said["errors_by_kind"]
+
+
+def test_a_sigterm_while_the_processes_start_ends_the_rush_and_leaves_none_that_was_not_told_what_to_do(
+    make_options: MakeOptions, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spawn, pids = popen_spawn_posix.util.spawnv_passfds, list[int]()
+
+    def interrupted(path: bytes, arguments: Sequence[str], fds: Sequence[int]) -> int:
+        """There, and not told anything yet."""
+        pid: int = spawn(path, arguments, fds)
+        if any("spawn_main" in str(argument) for argument in arguments):
+            pids.append(pid)
+            signal.raise_signal(signal.SIGTERM)
+        return pid
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with ScriptedServer(ShopScript(9)) as server:
+            options = make_options(server.url, 9, processes=2)
+            monkeypatch.setattr(popen_spawn_posix.util, "spawnv_passfds", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                run_rush(options)
+            assert not server.seen
+        psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], 60)
+        assert "Traceback" not in capfd.readouterr().err
+        assert pids
+        assert not any(psutil.pid_exists(pid) for pid in pids)
+        assert signal.getsignal(signal.SIGTERM) is interrupt
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_command_exits_0_when_every_buyer_got_an_answer(tmp_path: Path) -> None:
