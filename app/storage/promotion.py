@@ -39,8 +39,7 @@ class _Index:
 
 _LINE = _Index("OrdersByWaitlistedAt", _WAITING, ("WaitlistedAt", "Seq"))
 _DRAWN_LINE = _Index("OrdersByDrawPlace", _DRAWN, ("DrawPlace", "WaitlistedAt"))
-_SIZED_LINE = _Index("OrdersByWaitingUnits", _WAITING, ("WaitlistedAt", "Seq"))
-_SIZED_DRAWN_LINE = _Index("OrdersByDrawnUnits", _DRAWN, ("DrawPlace", "WaitlistedAt"))
+_SIZED_LINE = _Index("OrdersByWaitingUnits", _DRAWN, ("DrawPlace", "WaitlistedAt", "Seq"))
 
 _NOBODY = KeyRange(start_closed=[""], end_closed=[""])
 """No sale has this id."""
@@ -56,21 +55,21 @@ class StoredWaitlist:
         """`units` is how many there are to give: no more orders than that can be served, so first pages are no larger."""
         self._transaction = transaction
         self._sale_id = sale.sale_id
-        self._line, self._sized_line = (_DRAWN_LINE, _SIZED_DRAWN_LINE) if sale.is_lottery else (_LINE, _SIZED_LINE)
+        self._index = _DRAWN_LINE if sale.is_lottery else _LINE
         self._shard_ids = [shard.shard_id for shard in shards if shard.waiting]
         self._first_page = min(units + 1, WAITING_PAGE)
 
     def __iter__(self) -> Iterator[WaitingOrder]:
         """All of them."""
-        return _merged(self._read_on(self._line, [shard_id]) for shard_id in self._shard_ids)
+        return _merged(self._read_on(self._index, [shard_id]) for shard_id in self._shard_ids)
 
     def behind(self, order: WaitingOrder, units: int) -> Iterator[WaitingOrder]:
         """Those behind this one that want no more than so many units. One read when there are none anywhere in the line."""
         if not self._smallest(self._shard_ids, 1, units):
             return iter(())
-        since = [order.waitlisted_at] if order.draw_place is None else [order.draw_place]
+        since = (order.draw_place, order.waitlisted_at)
         lines = [
-            self._read_on(self._sized_line, [shard_id, size], since)
+            self._read_on(_SIZED_LINE, [shard_id, size], since)
             for shard_id in self._shard_ids
             for size in self._sizes(shard_id, units)
         ]
@@ -88,11 +87,11 @@ class StoredWaitlist:
             KeyRange(start_closed=[self._sale_id, shard_id, least], end_closed=[self._sale_id, shard_id, most])
             for shard_id in shard_ids
         ]
-        rows = self._transaction.read("Orders", ("Units",), KeySet(ranges=ranges), index=self._sized_line.name, limit=1)
+        rows = self._transaction.read("Orders", ("Units",), KeySet(ranges=ranges), index=_SIZED_LINE.name, limit=1)
         return next((units for (units,) in rows), None)
 
     def _read_on(self, index: _Index, line: Sequence[object], since: Sequence[object] = ()) -> Iterator[WaitingOrder]:
-        """A line's orders, from one with this first column of `index.by` on."""
+        """A line's orders, from one with these first columns of `index.by` on."""
         places = [index.columns.index(column) for column in index.by]
         prefix: list[object] = [self._sale_id, *line]
         start: dict[str, list[object]] = {"start_closed": [*prefix, *since]}
@@ -109,7 +108,7 @@ class StoredWaitlist:
 
 def read_nobody_waiting(reads: Any) -> None:
     """A read that finds nothing, of the newest index that the waitlist is served by: an error where it is missing."""
-    list(reads.read("Orders", _SIZED_DRAWN_LINE.columns, KeySet(ranges=[_NOBODY]), index=_SIZED_DRAWN_LINE.name))
+    list(reads.read("Orders", _SIZED_LINE.columns, KeySet(ranges=[_NOBODY]), index=_SIZED_LINE.name))
 
 
 def _merged(lines: Iterable[Iterator[WaitingOrder]]) -> Iterator[WaitingOrder]:

@@ -101,7 +101,7 @@ def plan(sale: Sale, customer_prefixes: Sequence[str], points: int) -> list[Spli
         *(Split("StockLedger", None, (sale.sale_id, shard, "0")) for shard in shards),
         *(Split("Orders", "OrdersByPlacedAt", (sale.sale_id, shard, EARLIEST, "0")) for shard in shards),
         *(Split("Orders", "OrdersByWaitlistedAt", (sale.sale_id, shard, EARLIEST, "0")) for shard in shards),
-        *(Split("Orders", "OrdersByWaitingUnits", (sale.sale_id, shard, "0", EARLIEST, "0")) for shard in shards),
+        *(Split("Orders", "OrdersByWaitingUnits", (sale.sale_id, shard, "0", "0", EARLIEST, "0")) for shard in shards),
         *(Split("Orders", "OrdersByDueAt", (sale.sale_id, shard, EARLIEST)) for shard in shards),
         *(Split("Outbox", None, (shard, EARLIEST, no_order, "0")) for shard in outbox),
     ]
