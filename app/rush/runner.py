@@ -3,9 +3,7 @@
 import multiprocessing
 import shutil
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
@@ -21,7 +19,7 @@ from app.rush.options import RushOptions
 from app.rush.process import Failed, Finished, Message, Minted, Pipe, Played, Ready, play
 from app.rush.report import RushReport, summarise
 from app.rush.service import RushNotPossibleError, SaleFound, find_sale
-from app.signals import held
+from app.signals import handled, held
 
 START_AFTER_NS = 500_000_000
 """Between the start signal and the start: time to open the connections."""
@@ -121,8 +119,8 @@ class _Ensemble:
     def start(self, target: Target, parts: Sequence[Path]) -> None:
         """Starts the processes, which begin with their tokens."""
         context = multiprocessing.get_context("spawn")
-        # A process that is there and was not told what to do would say so in a traceback.
-        with held(signal.SIGTERM), _deaf_to_ctrl_c():
+        # Deaf to Ctrl-C from their first moment on; and one that is there and was not told what to do would say so in a traceback.
+        with held(signal.SIGTERM), handled(signal.SIG_IGN, signal.SIGINT):
             for number, part in enumerate(parts):
                 ours, theirs = context.Pipe()
                 process = context.Process(
@@ -209,19 +207,6 @@ class _Ensemble:
                 seconds=max(0, monotonic_ns() - self._phase_began_ns) / 1e9,
             )
         )
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started within ignore SIGINT from their first moment on, as they inherit it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's to set
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _header(options: RushOptions, sale: SaleFound, started_at: datetime, ensemble: _Ensemble) -> dict[str, Any]:

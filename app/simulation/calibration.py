@@ -7,12 +7,12 @@ fitted to what is predicted.
 
 from dataclasses import dataclass, replace
 
+from app.domain.planning.plan import ORDER_US
 from app.simulation.group_commit import simulate
 from app.simulation.setting import Setting
 
 EMULATOR_COMMIT_MS = 2.27
 EMULATOR_COMMIT_ORDER_MS = 0.0984
-BUDGET_US = 290.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ def calibrate(requests: int = 4_000) -> list[Comparison]:
         stock=requests,
         lanes=1,
         shards=4,
-        cpu_us=BUDGET_US,
+        cpu_us=ORDER_US,
         commit_ms=EMULATOR_COMMIT_MS,
         commit_order_ms=EMULATOR_COMMIT_ORDER_MS,
         single_writer=True,
     )
     grouped = simulate(emulator)
     # One at a time, the worker's processor and the emulator's take turns: nothing overlaps.
-    serial = EMULATOR_COMMIT_MS + BUDGET_US / 1_000
+    serial = EMULATOR_COMMIT_MS + ORDER_US / 1_000
     alone = simulate(
         replace(emulator, requests=requests // 4, batch_limit=1, interval_ms=0.0, cpu_us=0.0, commit_ms=serial)
     )

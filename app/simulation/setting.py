@@ -4,6 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.domain.planning.plan import ORDER_US
+
 MAX_REQUESTS = 1_000_000
 """Above this a run takes minutes, and says nothing that a shorter one does not."""
 
@@ -24,7 +26,7 @@ class Setting:
     waitlist: int = 0
     interval_ms: float = 50.0
     batch_limit: int = 256
-    cpu_us: float = 290.0
+    cpu_us: float = ORDER_US
     read_ms: float = 5.0
     commit_ms: float = 12.0
     commit_order_ms: float = 0.02

@@ -65,7 +65,7 @@ class StoredWaitlist:
 
     def behind(self, order: WaitingOrder, units: int) -> Iterator[WaitingOrder]:
         """Those behind this one that want no more than so many units. One read when there are none anywhere in the line."""
-        if not self._smallest(self._shard_ids, 1, units):
+        if self._smallest(self._shard_ids, 1, units) is None:
             return iter(())
         since = (order.draw_place, order.waitlisted_at)
         lines = [
@@ -76,10 +76,11 @@ class StoredWaitlist:
         return (other for other in _merged(lines) if other.position > order.position)
 
     def _sizes(self, shard_id: int, units: int) -> Iterator[int]:
-        """The sizes of a shard's waiting orders up to `units`: a read each, and one."""
-        size: int | None = 0
-        while size is not None and (size := self._smallest([shard_id], size + 1, units)):
+        """The sizes of a shard's waiting orders up to `units`: a read each, and one unless the last is `units`."""
+        size = self._smallest([shard_id], 1, units)
+        while size is not None:
             yield size
+            size = self._smallest([shard_id], size + 1, units) if size < units else None
 
     def _smallest(self, shard_ids: Sequence[int], least: int, most: int) -> int | None:
         """The size of the smallest order of the first of these shards that has one of `least` to `most` units."""

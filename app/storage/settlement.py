@@ -87,19 +87,15 @@ def _read_records(transaction: Transaction, orders: Iterable[OrderKey]) -> Mappi
 def _share_out(transaction: Transaction, sale: Sale, applied: Applied, writer: str) -> Promotion:
     """Write the shards, with the freed units given to those who wait."""
     # Only those who wait need all the shards, and reading them holds up every lane: so it is asked first whether anybody does.
-    is_awaited = bool(applied.freed and waiting_keys(transaction, sale.sale_id, 1))
-    shards = (
-        read_shards(transaction, sale.sale_id)
-        if is_awaited
-        else read_some_shards(transaction, sale.sale_id, applied.shard_ids)
-    )
-    units = applied.freed.total() + sum(shard.available for shard in shards)
-    book = StockBook(shards)
-    if is_awaited:
+    if applied.freed and waiting_keys(transaction, sale.sale_id, 1):
+        shards = read_shards(transaction, sale.sale_id)
+        units = applied.freed.total() + sum(shard.available for shard in shards)
         waiting = StoredWaitlist(transaction, sale, shards, units)
-        promotion = share_out(sale, book, applied, waiting, waiting.behind)
     else:
-        promotion = share_out(sale, book, applied, ())
+        shards = read_some_shards(transaction, sale.sale_id, applied.shard_ids)
+        waiting = StoredWaitlist(transaction, sale, (), 0)
+    book = StockBook(shards)
+    promotion = share_out(sale, book, applied, waiting, waiting.behind)
     write_shards(transaction, sale.sale_id, book.changes(), Cause.SETTLED, writer)
     return promotion
 

@@ -58,8 +58,8 @@ _MUTANTS = (
         [
             Edit(
                 "storage/settlement.py",
-                "    is_awaited = bool(applied.freed and waiting_keys(transaction, sale.sale_id, 1))",
-                "    is_awaited = False",
+                "    if applied.freed and waiting_keys(transaction, sale.sale_id, 1):",
+                "    if False:",
             ),
             Edit(
                 "storage/settlement.py",

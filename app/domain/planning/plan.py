@@ -26,11 +26,15 @@ LEAST_SECONDS = 1.0
 HOUR_SECONDS = 3_600.0
 
 
+ORDER_US = 290.0
+"""Of the API's processor an order, as `scripts/bench budget` printed it on 2026-11-27."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What the plan builds on.
 
-    Measured on two noisy cores, 2026-11-27: `order_us` of the API's processor an order (`scripts/bench budget`); `refusal_us` a
+    Measured on two noisy cores, 2026-11-27: `order_us` of the API's processor an order (ORDER_US); `refusal_us` a
     refusal from memory (5,737 a second by one worker, `scripts/bench sold-out`); `relay_events_per_second` of a relay
     (`scripts/bench money`, the lower end of many runs).
     The service's own, and a test holds them equal: `interval_ms`, `batch_limit`, `crowd_orders` (a smaller batch waits for
@@ -39,7 +43,7 @@ class Figures:
     `cores_per_instance`, `max_instances`, `max_nodes`, `max_relays`. Bytes are of a token, an order, an answer and an event.
     """
 
-    order_us: float = 290.0
+    order_us: float = ORDER_US
     refusal_us: float = 175.0
     relay_events_per_second: float = 3_900.0
     interval_ms: float = 50.0
