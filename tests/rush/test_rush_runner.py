@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from rush_types import MakeOptions
 from scripted_server import HANG_UP, SALE_ID, Reply, ScriptedServer, Seen, ShopScript, problem
 
+from app.cli.main import fairdrop
 from app.cli.rush import rush
 from app.rush.plan import Shares
 from app.rush.runner import RushProgress, run_rush
@@ -171,14 +172,14 @@ def test_a_sigterm_while_the_processes_start_ends_the_rush_and_leaves_none_that_
 
 def test_the_command_exits_0_when_every_buyer_got_an_answer(tmp_path: Path) -> None:
     with ScriptedServer(ShopScript(3)) as server:
-        result = CliRunner().invoke(rush, rush_command(server.url, tmp_path, 10))
+        result = CliRunner().invoke(fairdrop, ["rush", *rush_command(server.url, tmp_path, 10)])
     assert result.exit_code == 0
     assert orjson.loads(result.stdout)["outcomes"] == {"sold-out": 7, "PENDING": 3}
 
 
 def test_the_command_exits_1_when_a_buyer_never_got_one(tmp_path: Path) -> None:
     with ScriptedServer(lambda _: problem("overloaded", 503, "0")) as server:
-        result = CliRunner().invoke(rush, rush_command(server.url, tmp_path, 2, "--tries", "1"))
+        result = CliRunner().invoke(fairdrop, ["rush", *rush_command(server.url, tmp_path, 2, "--tries", "1")])
     assert result.exit_code == 1
     assert orjson.loads(result.stdout)["outcomes"] == {"unanswered": 2}
 
@@ -195,13 +196,13 @@ def test_the_command_exits_1_when_a_buyer_never_got_one(tmp_path: Path) -> None:
 def test_the_command_exits_2_when_the_rush_cannot_be(tmp_path: Path, more: tuple[str, ...], says: str) -> None:
     with ScriptedServer(ShopScript(1)) as server:
         url = server.url
-    result = CliRunner().invoke(rush, rush_command(url, tmp_path, 2, *more))
+    result = CliRunner().invoke(fairdrop, ["rush", *rush_command(url, tmp_path, 2, *more)])
     assert result.exit_code == 2
     assert says in result.stderr
 
 
 def test_the_help_shows_an_example_and_the_exit_codes() -> None:
-    text = CliRunner().invoke(rush, ["--help"]).stdout
+    text = CliRunner().invoke(fairdrop, ["rush", "--help"]).stdout
     assert "fairdrop rush iphone" in text
     for code in ("0 ", "1 ", "2 ", "130 "):
         assert f"\n    {code}" in text
